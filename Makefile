@@ -1,0 +1,60 @@
+# Each target is one command; `make help` lists them.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -X github.com/keyd-hsm/keyd/cmd/keyd/command.Version=$(VERSION) \
+           -X github.com/keyd-hsm/keyd/cmd/keyctl/command.Version=$(VERSION)
+LINT    := $(GO) tool -modfile=tools.mod golangci-lint
+
+# What bench runs: a regular expression over benchmark names, and the packages.
+BENCH    ?= .
+PACKAGES ?= ./...
+# How long fuzz runs each target.
+FUZZTIME ?= 60s
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install what build and tests need, with apt-get
+	@scripts/setup
+
+.PHONY: build
+build: ## build bin/keyd and bin/keyctl
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/keyd ./cmd/keyctl
+
+.PHONY: check
+check: ## formatting, vet, linters and the quick tests
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(LINT) run ./...
+	$(GO) test -short ./...
+
+.PHONY: test
+test: setup ## every test, with the race detector
+	$(GO) test -race -count=1 -timeout 30m ./...
+
+.PHONY: demo
+demo: setup build ## run the main job live, with explanations
+	@scripts/demo
+
+.PHONY: bench
+bench: setup ## print the benchmarks; BENCH and PACKAGES choose
+	$(GO) test -run '^$$' -bench '$(BENCH)' -timeout 60m $(PACKAGES)
+
+.PHONY: soak
+soak: setup ## the long form of the crash and load tests, for hours
+	KEYD_SOAK=1 $(GO) test -race -count=1 -timeout 12h -v -run 'Crash|Soak' ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME
+	@FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+.PHONY: generate
+generate: ## write generated code anew
+	$(GO) generate ./...
