@@ -1,0 +1,90 @@
+package kms
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/keyd-hsm/keyd/store"
+)
+
+// Where records stand in the store. Regions and account-wide names hold no
+// slash, alias names may: they come last.
+const (
+	prefix         = "kms/"
+	rootPath       = prefix + "root"
+	scrubPath      = prefix + "scrub" // deleted material may still be on the medium
+	keyPrefix      = prefix + "key/"
+	materialPrefix = prefix + "material/"
+	aliasRecords   = prefix + "alias/"
+	aliasIndex     = prefix + "alias-of/"
+	deletionIndex  = prefix + "deletion/"
+)
+
+func keyPath(region, id string) string { return keyPrefix + region + "/" + id }
+
+func materialPath(id string, number uint32) string {
+	return fmt.Sprintf("%s%s/%010d", materialPrefix, id, number)
+}
+
+func put(tx Tx, path string, record any) error {
+	b, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	return tx.Put(path, b)
+}
+
+func get(tx Tx, path string, record any) error {
+	b, err := tx.Get(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, record); err != nil {
+		return fmt.Errorf("record %s: %w", path, err)
+	}
+	return nil
+}
+
+// KeyByID finds a key by its id, as Resolve does.
+func (s *Service) KeyByID(ctx context.Context, tx Tx, region, id string) (*Key, error) {
+	if tx != nil {
+		return s.loadKey(tx, region, id)
+	}
+	return store.Cached(ctx, s.cache, keyPath(region, id), func(tx Tx) (*Key, error) {
+		return s.loadKey(tx, region, id)
+	})
+}
+
+func (s *Service) loadKey(tx Tx, region, id string) (*Key, error) {
+	k := new(Key)
+	err := get(tx, keyPath(region, id), k)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, refuse(CodeNotFound, "Key '%s' does not exist", keyARN(region, s.account, id))
+	}
+	if err != nil {
+		return nil, err
+	}
+	k.material = make(map[uint32]Material, 1)
+	for path, value := range tx.Scan(materialPrefix+id+"/", "") {
+		var m Material
+		if err := json.Unmarshal(value, &m); err != nil {
+			return nil, fmt.Errorf("record %s: %w", path, err)
+		}
+		k.material[m.Number] = m
+	}
+	if _, ok := k.material[k.Current]; !ok {
+		return nil, fmt.Errorf("key %s: backing key %d is missing", k.ARN(), k.Current)
+	}
+	return k, nil
+}
+
+// changeKey stores a changed copy of k and returns it.
+func changeKey(tx Tx, k *Key, change func(*Key)) (*Key, error) {
+	changed := *k
+	changed.Tags = maps.Clone(k.Tags)
+	change(&changed)
+	return &changed, put(tx, keyPath(k.Region, k.ID), &changed)
+}
