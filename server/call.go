@@ -1,0 +1,49 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/keyd-hsm/keyd/api"
+	"github.com/keyd-hsm/keyd/iam"
+	"github.com/keyd-hsm/keyd/kms"
+	"github.com/keyd-hsm/keyd/server/sigv4"
+)
+
+// A call is one request on its way through the server. It belongs to the
+// goroutine that serves it.
+type call struct {
+	ctx      context.Context
+	r        *http.Request
+	id       string    // request id
+	received time.Time // by the appliance's clock
+	protocol api.Protocol
+	service  *api.Service // nil until routed
+	name     string       // the operation's name, as asked for
+	route    *route       // nil if the operation is not served
+	body     []byte
+
+	identity sigv4.Identity
+	caller   iam.Principal // zero until the signature has been checked
+	region   string
+
+	in  any
+	out any
+
+	// What admit found: the key authorized, and for operations on two keys the
+	// one that the request is about second.
+	key, other *kms.Key
+	made       *kms.Key // by prepare
+}
+
+// keys are the keys of the call, for the audit event.
+func (c *call) keys() []*kms.Key {
+	var ks []*kms.Key
+	for _, k := range []*kms.Key{c.key, c.other} {
+		if k != nil {
+			ks = append(ks, k)
+		}
+	}
+	return ks
+}

@@ -1,0 +1,135 @@
+package server
+
+import (
+	"context"
+
+	"github.com/keyd-hsm/keyd/audit"
+	"github.com/keyd-hsm/keyd/kms"
+)
+
+// use runs an operation that changes nothing.
+func (s *Server) use(c *call) (any, error) {
+	if err := c.route.admit(s, c, nil); err != nil {
+		return nil, err
+	}
+	return c.route.serve(s, c)
+}
+
+// settle releases the answer of an operation that changed nothing, if it is
+// still right. A change that was made meanwhile waits in [Server.commit] until
+// the answers given by the old state are in the log; an answer that comes later
+// than that is checked again, so that nothing is released after a change by
+// what was so before it.
+func (s *Server) settle(c *call, since uint64, out any, err error) answer {
+	s.settled.RLock()
+	defer s.settled.RUnlock()
+	if err == nil && s.commits.Load() != since {
+		if c.route.pure {
+			out, err = s.use(c)
+		} else {
+			err = c.route.admit(s, c, nil)
+		}
+	}
+	return s.finish(c, out, err)
+}
+
+// change runs an operation that changes the store: admitted once before the
+// token works, so that a refused caller costs nothing, and again in the
+// transaction that makes the change.
+func (s *Server) change(c *call) answer {
+	if err := c.route.admit(s, c, nil); err != nil {
+		return s.finish(c, nil, err)
+	}
+	if c.route.prepare != nil {
+		if err := c.route.prepare(s, c); err != nil {
+			return s.finish(c, nil, err)
+		}
+	}
+	err := s.commit(c.ctx, func(tx kms.Tx) (*audit.Event, error) {
+		if err := c.route.admit(s, c, tx); err != nil {
+			return nil, err
+		}
+		out, err := c.route.apply(s, c, tx)
+		if err != nil {
+			return nil, err
+		}
+		c.out = out
+		return s.event(c, nil), nil
+	})
+	if unrecorded := (*unrecordedError)(nil); asUnrecorded(err, &unrecorded) {
+		s.Logger.Error("audit log", "request", c.id, "operation", c.name, "error", err)
+		return internalError(c)
+	}
+	if err != nil {
+		return s.finish(c, nil, err)
+	}
+	a, err := success(c, c.out)
+	if err != nil {
+		s.Logger.Error("answer", "request", c.id, "operation", c.name, "error", err)
+		return internalError(c)
+	}
+	return a
+}
+
+// finish makes the answer of a call that changed nothing and releases it when
+// its event is on disk. Without the event there is no answer but an error.
+func (s *Server) finish(c *call, out any, err error) answer {
+	var (
+		a answer
+		f *fault
+	)
+	if err == nil {
+		if a, err = success(c, out); err == nil {
+			c.out = out
+		}
+	}
+	if err != nil {
+		f = s.faultOf(c, err)
+		a = failure(c, f)
+	}
+	if err := s.append(s.event(c, f)); err != nil {
+		s.Logger.Error("audit log", "request", c.id, "operation", c.name, "error", err)
+		return internalError(c)
+	}
+	return a
+}
+
+// append puts an event into the log and waits until it is on disk.
+func (s *Server) append(e *audit.Event) error {
+	record, err := e.Encode()
+	if err != nil {
+		return err
+	}
+	_, err = s.Log.Append(record)
+	return err
+}
+
+// commit makes a change and its event one: fn's writes and the event go into
+// the store together, then the event moves to the log. On return both are
+// durable, and no answer given by the old state is still on its way.
+//
+// A crash before the transaction commits leaves nothing. After it, the change
+// stands and its event is in the outbox, from where the next start moves it.
+func (s *Server) commit(ctx context.Context, fn func(tx kms.Tx) (*audit.Event, error)) error {
+	var p posted
+	err := s.State.Update(ctx, func(tx kms.Tx) error {
+		e, err := fn(tx)
+		if err != nil {
+			return err
+		}
+		p, err = s.outbox.post(tx, s.Log.Size(), e)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.outbox.sent(p)
+	s.commits.Add(1)
+	err = s.forward(p)
+	s.settled.Lock()   // every answer that was checked against the old state is out now
+	s.settled.Unlock() //nolint:staticcheck // an empty critical section is the point
+	if err != nil {
+		return &unrecordedError{err}
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package server
+
+import (
+	"github.com/keyd-hsm/keyd/api"
+	"github.com/keyd-hsm/keyd/authz"
+	"github.com/keyd-hsm/keyd/kms"
+)
+
+// A level is IAM's access level of an operation.
+type level string
+
+const (
+	levelList        level = "List"
+	levelRead        level = "Read"
+	levelWrite       level = "Write"
+	levelPermissions level = "Permissions management"
+)
+
+// readOnly is CloudTrail's field of that name.
+func (l level) readOnly() bool { return l == levelList || l == levelRead }
+
+// A route is one operation that is served: a row of the table in routes.go.
+type route struct {
+	op      api.Operation
+	level   level
+	bodyMax int64 // bytes of request body
+	// admit resolves what the request names, asks the gate, and checks that the
+	// state of the key allows the operation. It reads from tx, or with nil from
+	// what is cached, and leaves the keys in the call.
+	admit func(s *Server, c *call, tx kms.Tx) error
+	// serve does the work on what admit left in the call, for operations that
+	// change nothing; nil for those that do.
+	serve func(s *Server, c *call) (any, error)
+	// pure: serve asks only the store, so it may run again when that has changed.
+	pure bool
+	// prepare does the token work of a change before the transaction opens; may
+	// be nil. apply makes the change in it.
+	prepare func(s *Server, c *call) error
+	apply   func(s *Server, c *call, tx kms.Tx) (any, error)
+}
+
+// resolver finds what an input names and says what must be allowed. It reads
+// from tx, or with nil from what is cached.
+type resolver[I any] func(s *Server, c *call, tx kms.Tx, in *I) ([]authz.Check, error)
+
+// admission is the part of every operation before its work: resolve, the gate,
+// then ready, which may be nil.
+func admission[I any](resolve resolver[I], ready func(c *call, in *I) error) func(*Server, *call, kms.Tx) error {
+	return func(s *Server, c *call, tx kms.Tx) error {
+		in := c.in.(*I)
+		checks, err := resolve(s, c, tx, in)
+		if err != nil {
+			return err
+		}
+		if d := s.Gate.Decide(c.caller, checks...); !d.Allowed {
+			return &kms.Error{Code: kms.CodeAccessDenied, Message: d.Reason}
+		}
+		if ready == nil {
+			return nil
+		}
+		return ready(c, in)
+	}
+}
+
+// query makes the row of an operation that only reads the store.
+func query[I, O any](op api.Operation, l level, resolve resolver[I], serve func(*Server, *call, *I) (*O, error)) *route {
+	r := use(op, l, resolve, nil, serve)
+	r.pure = true
+	return r
+}
+
+// use makes the row of an operation that uses keys and changes nothing. The
+// state of the keys is checked by ready, after the gate.
+func use[I, O any](op api.Operation, l level, resolve resolver[I], ready func(*call, *I) error, serve func(*Server, *call, *I) (*O, error)) *route {
+	return &route{
+		op: op, level: l, bodyMax: defaultBody,
+		admit: admission(resolve, ready),
+		serve: func(s *Server, c *call) (any, error) {
+			return boxed(serve(s, c, c.in.(*I)))
+		},
+	}
+}
+
+// change makes the row of an operation that changes the store.
+func change[I, O any](op api.Operation, l level, resolve resolver[I], apply func(*Server, *call, kms.Tx, *I) (*O, error)) *route {
+	return &route{
+		op: op, level: l, bodyMax: defaultBody,
+		admit: admission(resolve, nil),
+		apply: func(s *Server, c *call, tx kms.Tx) (any, error) {
+			return boxed(apply(s, c, tx, c.in.(*I)))
+		},
+	}
+}
+
+// boxed turns a nil pointer into a nil any: an operation that answers nothing.
+func boxed[O any](out *O, err error) (any, error) {
+	if err != nil || out == nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// nothing is the output of operations that return none.
+type nothing struct{}
+
+// Limits of request bodies. The largest inputs are key policies of 131,072
+// characters, which JSON may escape to six times that.
+const (
+	defaultBody = 512 << 10
+	policyBody  = 1 << 20
+)
+
+// large lets a row take a key policy.
+func (r *route) large() *route {
+	r.bodyMax = policyBody
+	return r
+}
+
+// preparing adds token work that a change needs before its transaction.
+func preparing[I any](r *route, prepare func(*Server, *call, *I) error) *route {
+	r.prepare = func(s *Server, c *call) error { return prepare(s, c, c.in.(*I)) }
+	return r
+}
+
+// index builds the maps that requests are routed by.
+func (s *Server) index(rows []*route) {
+	s.routes = make(map[string]map[string]*route)
+	s.targets = make(map[string]string)
+	s.versions = make(map[string]string)
+	for _, svc := range services {
+		s.routes[svc.SigningName] = make(map[string]*route)
+		for _, t := range svc.Targets {
+			s.targets[t] = svc.SigningName
+		}
+		if svc.Protocol == api.Query {
+			s.versions[svc.APIVersion] = svc.SigningName
+		}
+	}
+	for _, r := range rows {
+		s.routes[r.op.Service.SigningName][r.op.Name] = r
+	}
+}
