@@ -1,0 +1,77 @@
+package command
+
+import "strings"
+
+// answer says what one error code means to the person who meets it.
+type answer struct {
+	exit exit
+	// text is shown if the service sent no message, as KMS does for some.
+	text string
+	// hint may hold {key}, the key in the message, and {request}, the request id.
+	hint string
+	// refine chooses by the message, where one code means several things.
+	refine func(a answer, message string) answer
+}
+
+// answers is by AWS's error code, without the "Exception" that some protocols
+// add.
+var answers = map[string]answer{
+	"AccessDenied":               {exitRefused, "access denied", `"keyctl whoami" says who you are; the key policy or an identity policy must allow the action`, nil},
+	"UnrecognizedClient":         {exitRefused, "access key unknown", hintCredentials, nil},
+	"InvalidClientTokenId":       {exitRefused, "access key unknown", hintCredentials, nil},
+	"MissingAuthenticationToken": {exitRefused, "the request was not signed", hintCredentials, nil},
+	"IncompleteSignature":        {exitRefused, "the signature is not complete", hintCredentials, nil},
+	"ExpiredToken":               {exitRefused, "the session has expired", "get a new session token", nil},
+	"InvalidSignature":           {exitRefused, "the signature does not match", hintSecret, skewed},
+	"SignatureDoesNotMatch":      {exitRefused, "the signature does not match", hintSecret, skewed},
+	"RequestExpired":             {exitRefused, "the request is too old", hintClock, nil},
+	"RequestTimeTooSkewed":       {exitRefused, "the clocks differ", hintClock, nil},
+	"NotFound":                   {exitNotFound, "not found", `"keyctl key list" shows what is there; alias names begin with alias/, and keys live in one --region`, nil},
+	"InvalidArn":                 {exitUsage, "not an ARN of this account and region", "give a key id, a key ARN, alias/NAME or an alias ARN", nil},
+	"InvalidAliasName":           {exitUsage, "alias name not valid", "letters, digits and :/_- after alias/; names that begin with alias/aws/ are reserved", nil},
+	"Validation":                 {exitUsage, "a value is not valid", "see --help of the command", nil},
+	"ValidationError":            {exitUsage, "a value is not valid", "see --help of the command", nil},
+	"MalformedPolicyDocument": {exitUsage, "the policy is not valid",
+		`"keyctl key policy get" shows one that is; the policy must let someone call kms:PutKeyPolicy`, nil},
+	"UnsupportedOperation": {exitFailure, "keyd does not do this", "", nil},
+	"LimitExceeded":        {exitFailure, "a limit was reached", "", nil},
+	"AlreadyExists":        {exitState, "the name is taken", `"keyctl alias list" shows the names in use; "keyctl alias update" points one to another key`, nil},
+	"Disabled":             {exitState, "the key is disabled", "enable it: keyctl key enable {key}", nil},
+	"KMSInvalidState":      {exitState, "the state of the key does not allow it", "see its state: keyctl key describe {key}", pending},
+	"InvalidKeyUsage":      {exitUsage, "the key is not made for this", "see what it is for: keyctl key describe {key}", nil},
+	"InvalidCiphertext": {exitCiphertext, "the ciphertext does not open",
+		"give the same --context as at encryption, every pair of it; the ciphertext must be whole and from this keyd", nil},
+	"IncorrectKey":       {exitCiphertext, "the ciphertext was made with another key", "leave --key out: the ciphertext names its key", nil},
+	"KeyUnavailable":     {exitUnavailable, "the key is not available now", hintToken, nil},
+	"KMSInternal":        {exitUnavailable, "keyd failed", hintToken, nil},
+	"InternalFailure":    {exitUnavailable, "keyd failed", hintToken, nil},
+	"DependencyTimeout":  {exitUnavailable, "the token did not answer in time", hintToken, nil},
+	"ServiceUnavailable": {exitUnavailable, "keyd is not available", hintToken, nil},
+	"Throttling":         {exitUnavailable, "too many requests", "wait a moment and try again", nil},
+}
+
+const (
+	hintCredentials = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the --profile: are they of this keyd?"
+	hintSecret      = "check AWS_SECRET_ACCESS_KEY, or the secret in the --profile: is it of this keyd?"
+	hintClock       = "set the clock of this machine; keyd accepts five minutes of difference"
+	hintToken       = "does the token answer? keyd's log says more, under request {request}"
+)
+
+// skewed tells a wrong clock from a wrong secret: one code has both.
+func skewed(a answer, message string) answer {
+	if strings.Contains(message, "signature expired") || strings.Contains(message, "signature not yet current") {
+		a.hint = hintClock
+	}
+	return a
+}
+
+// pending says what to do about a key that waits for its end.
+func pending(a answer, message string) answer {
+	switch {
+	case strings.Contains(message, "is not pending deletion"):
+		a.hint = "there is no deletion to cancel; " + a.hint
+	case strings.Contains(message, "pending deletion"):
+		a.hint = "keep the key: keyctl key cancel-deletion {key}, then keyctl key enable {key}"
+	}
+	return a
+}

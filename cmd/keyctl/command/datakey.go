@@ -1,0 +1,159 @@
+package command
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/spf13/cobra"
+
+	"github.com/keyd-hsm/keyd/internal/term"
+)
+
+// maxRandom is how many bytes KMS makes at once.
+const maxRandom = 1024
+
+type datakeyOptions struct {
+	key              string
+	spec             string
+	bytes            int
+	useBytes         bool
+	context          pairs
+	withoutPlaintext bool
+	plaintextOut     string
+	ciphertextOut    string
+}
+
+func newDatakey(c *cli) *cobra.Command {
+	o := &datakeyOptions{}
+	cmd := &cobra.Command{
+		Use:   "datakey --key KEY",
+		Short: "Make a data key: in clear to use now, and encrypted to keep",
+		Long: `Make a data key: in clear, to encrypt any amount of data with and then forget,
+and encrypted with KEY, to keep beside the data. "keyctl decrypt" opens it.
+
+Both are printed as base64. --plaintext-out writes the key's bytes to a file
+instead, --ciphertext-out one line of base64, as encrypt does; both files are
+readable by you alone.`,
+		Example: `  keyctl datakey --key alias/app --plaintext-out k --ciphertext-out k.enc
+  keyctl datakey --key alias/app --without-plaintext -o json`,
+		Args: cobra.NoArgs,
+	}
+	cmd.RunE = c.run(func(ctx context.Context, _ []string) error {
+		o.useBytes = cmd.Flags().Changed("bytes")
+		return c.datakey(ctx, *o)
+	})
+	f := cmd.Flags()
+	f.StringVar(&o.key, "key", "", "the `KEY` that encrypts the data key")
+	f.StringVar(&o.spec, "spec", "", "`SPEC`: AES_256 (the default) or AES_128")
+	f.IntVar(&o.bytes, "bytes", 0, "make `N` bytes, 1 to 1024, rather than an AES key")
+	f.Var(&o.context, "context", contextHelp)
+	f.BoolVar(&o.withoutPlaintext, "without-plaintext", false, "only the encrypted key; the key in clear stays in keyd")
+	f.StringVar(&o.plaintextOut, "plaintext-out", "", "write the key in clear to `FILE`, as it is, and do not print it")
+	f.StringVar(&o.ciphertextOut, "ciphertext-out", "", "write the encrypted key to `FILE`, as base64, and do not print it")
+	cmd.MarkFlagsMutuallyExclusive("spec", "bytes")
+	cmd.MarkFlagsMutuallyExclusive("without-plaintext", "plaintext-out")
+	c.keyFlag(cmd, "key")
+	must(cmd.RegisterFlagCompletionFunc("spec", cobra.FixedCompletions([]string{"AES_256", "AES_128"}, cobra.ShellCompDirectiveNoFileComp)))
+	must(cmd.MarkFlagRequired("key"))
+	return cmd
+}
+
+// datakeyDoc is the JSON of datakey.
+type datakeyDoc struct {
+	KeyID          string `json:"KeyId"`
+	Plaintext      []byte `json:",omitempty"`
+	CiphertextBlob []byte `json:",omitempty"`
+	PlaintextOut   string `json:",omitempty"`
+	CiphertextOut  string `json:",omitempty"`
+}
+
+func (c *cli) datakey(ctx context.Context, o datakeyOptions) error {
+	cl, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	doc, err := cl.datakey(ctx, o)
+	if err != nil {
+		return err
+	}
+	// The ciphertext first: a key in clear that cannot be had again is the worse loss.
+	if o.ciphertextOut != "" {
+		if err := writeFile(o.ciphertextOut, asBase64.encode(doc.CiphertextBlob)); err != nil {
+			return err
+		}
+		doc.CiphertextOut, doc.CiphertextBlob = o.ciphertextOut, nil
+	}
+	if o.plaintextOut != "" {
+		if err := writeFile(o.plaintextOut, doc.Plaintext); err != nil {
+			return err
+		}
+		doc.PlaintextOut, doc.Plaintext = o.plaintextOut, nil
+	}
+	return c.show(doc, doc.table())
+}
+
+func (d datakeyDoc) table() *term.Table {
+	t := term.NewTable()
+	t.Row("key", d.KeyID)
+	for _, part := range []struct {
+		name  string
+		bytes []byte
+		file  string
+	}{{"plaintext", d.Plaintext, d.PlaintextOut}, {"ciphertext", d.CiphertextBlob, d.CiphertextOut}} {
+		if part.file != "" {
+			t.Row(part.name, "in "+part.file)
+		} else if part.bytes != nil {
+			text := asBase64.encode(part.bytes)
+			t.Row(part.name, string(text[:len(text)-1]))
+		}
+	}
+	return t
+}
+
+// datakey asks for the key in one of KMS's two ways.
+func (cl *client) datakey(ctx context.Context, o datakeyOptions) (datakeyDoc, error) {
+	spec, bytes, err := o.size()
+	if err != nil {
+		return datakeyDoc{}, err
+	}
+	if o.withoutPlaintext {
+		out, err := cl.kms.GenerateDataKeyWithoutPlaintext(ctx, &kms.GenerateDataKeyWithoutPlaintextInput{
+			KeyId: &o.key, EncryptionContext: o.context, KeySpec: spec, NumberOfBytes: bytes,
+		})
+		if err != nil {
+			return datakeyDoc{}, err
+		}
+		return datakeyDoc{KeyID: aws.ToString(out.KeyId), CiphertextBlob: out.CiphertextBlob}, nil
+	}
+	out, err := cl.kms.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
+		KeyId: &o.key, EncryptionContext: o.context, KeySpec: spec, NumberOfBytes: bytes,
+	})
+	if err != nil {
+		return datakeyDoc{}, err
+	}
+	return datakeyDoc{KeyID: aws.ToString(out.KeyId), Plaintext: out.Plaintext, CiphertextBlob: out.CiphertextBlob}, nil
+}
+
+// size is what to make: KMS wants exactly one of spec and number of bytes.
+func (o datakeyOptions) size() (types.DataKeySpec, *int32, error) {
+	switch {
+	case o.useBytes:
+		n, err := randomBytes(o.bytes)
+		return "", n, err
+	case o.spec == "" || o.spec == string(types.DataKeySpecAes256):
+		return types.DataKeySpecAes256, nil, nil
+	case o.spec == string(types.DataKeySpecAes128):
+		return types.DataKeySpecAes128, nil, nil
+	}
+	return "", nil, usagef("", "--spec %s: must be AES_256 or AES_128", o.spec)
+}
+
+// randomBytes checks a number of bytes to make.
+func randomBytes(n int) (*int32, error) {
+	if n < 1 || n > maxRandom {
+		return nil, usagef("", "--bytes %d: must be 1 to 1024", n)
+	}
+	return aws.Int32(int32(n)), nil
+}

@@ -1,0 +1,89 @@
+package command
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/spf13/cobra"
+)
+
+type decryptOptions struct {
+	key      string
+	context  pairs
+	input    input
+	inFormat inFormat
+	sink     sink
+}
+
+func newDecrypt(c *cli) *cobra.Command {
+	o := &decryptOptions{sink: sink{
+		base64Help: "write the plaintext as base64",
+		rawHelp:    "write the plaintext as it is (the default)",
+	}}
+	cmd := &cobra.Command{
+		Use:   "decrypt [FILE]",
+		Short: "Decrypt what encrypt or datakey made",
+		Long: `Decrypt a ciphertext, from FILE or standard input.
+
+The ciphertext names its key. With --key it must be that one, which protects
+against a ciphertext that somebody exchanged. The --context must be the one of
+encryption, in any order.
+
+` + inFormatHelp,
+		Example: `  keyctl decrypt --context tenant=7 secret.enc
+  keyctl decrypt --key alias/app --out db.pass db.pass.enc`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: c.run(func(ctx context.Context, args []string) error {
+			o.input.args = args
+			return c.decrypt(ctx, *o)
+		}),
+	}
+	cmd.Flags().StringVar(&o.key, "key", "", "the `KEY` that must have made the ciphertext (default: any)")
+	cmd.Flags().Var(&o.context, "context", "`NAME=VALUE` of the encryption context, as at encryption; repeat for more")
+	cmd.Flags().Var(&o.inFormat, "in-format", "`FORMAT` of the ciphertext: auto, base64 or raw")
+	o.input.flags(cmd.Flags())
+	o.sink.flags(cmd)
+	c.keyFlag(cmd, "key")
+	return cmd
+}
+
+// plainDoc is the JSON of decrypt.
+type plainDoc struct {
+	KeyID     string `json:"KeyId"`
+	Algorithm string `json:"EncryptionAlgorithm"`
+	Plaintext []byte `json:",omitempty"`
+	Out       string `json:",omitempty"`
+}
+
+func (c *cli) decrypt(ctx context.Context, o decryptOptions) error {
+	blob, err := c.readCiphertext(o.input, o.inFormat)
+	if err != nil {
+		return err
+	}
+	cl, err := c.connect(ctx)
+	if err != nil {
+		return err
+	}
+	in := &kms.DecryptInput{CiphertextBlob: blob, EncryptionContext: o.context}
+	if o.key != "" {
+		in.KeyId = &o.key
+	}
+	out, err := cl.kms.Decrypt(ctx, in)
+	if err != nil {
+		return err
+	}
+	doc := plainDoc{KeyID: aws.ToString(out.KeyId), Algorithm: string(out.EncryptionAlgorithm)}
+	switch {
+	case c.format != outputJSON:
+		return c.put(o.sink.out, o.sink.encoding(raw), out.Plaintext)
+	case toFile(o.sink.out):
+		if err := c.put(o.sink.out, o.sink.encoding(raw), out.Plaintext); err != nil {
+			return err
+		}
+		doc.Out = o.sink.out
+	default:
+		doc.Plaintext = out.Plaintext
+	}
+	return c.json(doc)
+}

@@ -1,0 +1,122 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/keyd-hsm/keyd/internal/term"
+)
+
+// outputFormat is the value of --output; zero is a table.
+type outputFormat int
+
+const (
+	outputTable outputFormat = iota
+	outputJSON
+)
+
+var outputNames = []string{outputTable: "table", outputJSON: "json"}
+
+func (f *outputFormat) String() string { return outputNames[*f] }
+func (f *outputFormat) Type() string   { return "format" }
+
+// Set makes outputFormat a flag.
+func (f *outputFormat) Set(s string) error {
+	for i, name := range outputNames {
+		if s == name {
+			*f = outputFormat(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("must be table or json")
+}
+
+// outputTopic is "keyctl help output".
+func outputTopic() *cobra.Command {
+	return &cobra.Command{Use: "output", Short: "What the output formats promise", Long: `-o table, the default, is for people and may change.
+
+-o json is for programs. It is one JSON object on standard output, in which
+  - members have the names that the AWS API gives them: KeyId, KeyState,
+    CiphertextBlob, AliasName; members may be added, none changes or goes
+  - lists are members of that object, complete (no pages) and never null
+  - bytes (Plaintext, CiphertextBlob) are base64, whatever --raw or --hex say
+  - times are RFC 3339 in UTC
+  - with --out, the bytes are in the file, and Out is its name instead
+
+  whoami                       UserId, Account, Arn
+  key create, key describe     KeyId, Arn, Aliases, KeyState, KeySpec, KeyUsage,
+                               Origin, CreationDate, DeletionDate, Description …
+  key list                     Keys: a list of the same
+  key enable, disable, update, cancel-deletion, policy put
+                               KeyId, KeyState (after the change)
+  key delete                   KeyId, KeyState, DeletionDate, PendingWindowInDays
+  key policy get               KeyId, PolicyName, Policy (a string, as stored)
+  alias create, update         AliasName, TargetKeyId
+  alias delete                 AliasName
+  alias list                   Aliases: AliasName, AliasArn, TargetKeyId …
+  encrypt                      KeyId, EncryptionAlgorithm, CiphertextBlob
+  decrypt                      KeyId, EncryptionAlgorithm, Plaintext
+  reencrypt                    SourceKeyId, KeyId, CiphertextBlob
+  datakey                      KeyId, Plaintext, CiphertextBlob
+  random                       Plaintext
+  audit tail                   one event per line, each a CloudTrail record
+  audit verify                 Valid, Origin, Size, Root, CheckpointSize,
+                               CheckpointRoot, Segments; if it is not valid,
+                               Problem, File, Line, Record (from 0)
+  version                      Version, Go
+
+Errors are text on standard error in both formats; the exit code is for
+programs (see keyctl help exit-codes).`}
+}
+
+// show presents what a verb found: doc as JSON, or table as text.
+func (c *cli) show(doc any, table *term.Table) error {
+	if c.format == outputJSON {
+		return c.json(doc)
+	}
+	var b bytes.Buffer
+	if err := table.Write(&b, term.StyleOf(c.out)); err != nil {
+		return err
+	}
+	return c.write(b.Bytes())
+}
+
+// done shows what a verb changed: doc as JSON, or one line of text.
+func (c *cli) done(doc any, format string, args ...any) error {
+	if c.format == outputJSON {
+		return c.json(doc)
+	}
+	return c.write([]byte(term.Clean(fmt.Sprintf(format, args...)) + "\n"))
+}
+
+func (c *cli) json(doc any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "  ")
+	// This is no web page: "<" stays as it is.
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(doc); err != nil {
+		return err
+	}
+	return c.write(b.Bytes())
+}
+
+// write puts an answer on standard output in one piece.
+func (c *cli) write(b []byte) error {
+	if _, err := c.out.Write(b); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}
+
+// when writes a time for people, in UTC as everything in the log is.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05Z")
+}
