@@ -123,8 +123,9 @@ func Create(ctx context.Context, dir string, o Options) (*Token, error) {
 	return &Token{Dir: dir, Module: module, Info: info, pin: pin}, nil
 }
 
-// Open finds the token that Create made in dir. It refuses with ErrNone when
-// there is none, or half of one.
+// Open finds the token that Create made in dir, and mends it where a process was
+// killed while it logged in. It refuses with ErrNone when there is none, or half
+// of one.
 func Open(dir string, o Options) (*Token, error) {
 	module, dir, err := o.resolve(dir)
 	if err != nil {
@@ -146,6 +147,9 @@ func Open(dir string, o Options) (*Token, error) {
 		return nil, err
 	}
 	t.pin = pkcs11.NewPIN(strings.TrimSpace(string(pin)))
+	if err := mend(dir); err != nil {
+		return nil, err
+	}
 	return t, use(module, dir)
 }
 
@@ -217,6 +221,9 @@ func newPIN(path string) (pkcs11.PIN, error) {
 
 // finish makes the token one that Open takes.
 func finish(dir string, info hsm.Info) error {
+	if err := save(dir); err != nil {
+		return err
+	}
 	text, err := json.Marshal(info)
 	if err != nil {
 		return err
