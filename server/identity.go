@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/keyd-hsm/keyd/iam"
+	"github.com/keyd-hsm/keyd/server/listen"
 	"github.com/keyd-hsm/keyd/server/sigv4"
 )
 
@@ -60,6 +61,7 @@ func (s *Server) authenticate(c *call) error {
 	if err != nil {
 		return err
 	}
+	listen.Vouch(c.ctx)
 	c.identity, c.region = id, id.Region
 	k, err := s.IAM.AccessKey(c.ctx, id.AccessKeyID)
 	if err != nil {

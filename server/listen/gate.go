@@ -10,8 +10,9 @@ import (
 
 // gate is a listener that holds at most max connections. A new one that finds
 // it full takes the place of the one that has waited longest for its client:
-// for a handshake, a header, a body, or the next request. When none waits, all
-// are being answered, and the new one waits for the first to end.
+// for a handshake, a header, a body, or the next request; those whose clients
+// are known and not long idle come last. When none waits, all are being answered,
+// and the new one waits for the first to end.
 type gate struct {
 	net.Listener
 	max int
@@ -32,6 +33,7 @@ type conn struct {
 
 	working int       // requests read to their end and not answered yet
 	used    bool      // a request's header was read
+	known   bool      // its client has proved who it is: see Vouch
 	since   time.Time // when it last got on: opened, or a request begun, read or answered
 }
 
@@ -78,13 +80,48 @@ func (g *gate) admit(c *conn) (victim *conn, ok bool) {
 	return nil, false
 }
 
-func (g *gate) longestWaiting() (found *conn) {
+// knownIdle is how long a connection whose client is known may wait before it
+// counts as any other. Strangers that come in a crowd push each other out, not
+// clients at work; known clients that have nothing to ask make way.
+const knownIdle = 30 * time.Second
+
+func (g *gate) longestWaiting() *conn {
+	var found, kept *conn
+	now := time.Now()
 	for c := range g.conns {
-		if c.working == 0 && (found == nil || c.since.Before(found.since)) {
-			found = c
+		switch {
+		case c.working > 0:
+		case c.known && now.Sub(c.since) < knownIdle:
+			kept = earlier(kept, c)
+		default:
+			found = earlier(found, c)
 		}
 	}
+	if found == nil {
+		return kept
+	}
 	return found
+}
+
+// earlier is the one of two connections that has waited longer; a may be nil.
+func earlier(a, b *conn) *conn {
+	if a == nil || b.since.Before(a.since) {
+		return b
+	}
+	return a
+}
+
+// Vouch says that the client who sent the request whose context ctx is has
+// proved who it is. When the listener is full its connection stays where those
+// of strangers, and half-open ones, go.
+func Vouch(ctx context.Context) {
+	c, ok := ctx.Value(connKey{}).(*conn)
+	if !ok {
+		return
+	}
+	c.gate.mu.Lock()
+	defer c.gate.mu.Unlock()
+	c.known = true
 }
 
 // dismiss turns away new connections and those that never sent a request:
