@@ -40,6 +40,7 @@ type Log struct {
 	tree        tree
 	uncheckedBy int64 // bytes of records since the last checkpoint
 	hashesErr   error // why the hashes file is behind the records
+	spare       batch // space of the last batch, for the next
 
 	mu      sync.Mutex
 	next    int64     // guarded by mu, as all below: index of the next record

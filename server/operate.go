@@ -110,7 +110,13 @@ func (s *Server) append(e *audit.Event) error {
 //
 // A crash before the transaction commits leaves nothing. After it, the change
 // stands and its event is in the outbox, from where the next start moves it.
+//
+// While the log takes nothing, nothing is changed: the outbox is for a crash, not
+// a log of its own.
 func (s *Server) commit(ctx context.Context, fn func(tx kms.Tx) (*audit.Event, error)) error {
+	if err := s.Log.Err(); err != nil {
+		return err
+	}
 	var p posted
 	err := s.State.Update(ctx, func(tx kms.Tx) error {
 		e, err := fn(tx)
