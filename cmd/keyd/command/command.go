@@ -53,6 +53,13 @@ func newRoot() *cobra.Command {
   keyd fsck    check a data directory
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 damage found.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage(fmt.Errorf("unknown command %q", args[0]), "see keyd --help")
+			}
+			return nil
+		},
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

@@ -80,6 +80,8 @@ const defaultRegion = "local-1"
 // regionName is what a region may be called: AWS's form, and a DNS label.
 var regionName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
+var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+
 // configFlags are the flags and environment variables that stand over the file.
 // An empty one leaves the file's value.
 type configFlags struct {
@@ -129,7 +131,8 @@ func parseConfig(text []byte, c *Config) error {
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
 	if err := d.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		return err
+		// The library says "field x not found in type command.Config".
+		return errors.New(unknownField.ReplaceAllString(err.Error(), "field $1: there is none of that name"))
 	}
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return errors.New("more than one document")

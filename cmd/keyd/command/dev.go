@@ -95,6 +95,11 @@ func runDev(ctx context.Context, o devOptions) (err error) {
 			return err
 		}
 	}
+	if o.credentials != "" {
+		if _, err := iam.ParseCredentials(o.credentials); err != nil {
+			return usage(err, "as in --root-credentials AKIAEXAMPLE:secret")
+		}
+	}
 	if o.dir, err = filepath.Abs(o.dir); err != nil {
 		return err
 	}
@@ -162,7 +167,7 @@ func foundDev(ctx context.Context, o devOptions, token hsm.Token, clock func() t
 	if o.credentials != "" {
 		var err error
 		if credentials, err = iam.ParseCredentials(o.credentials); err != nil {
-			return usage(err, "as in --root-credentials AKIAEXAMPLE:secret")
+			return err
 		}
 	}
 	account := o.account

@@ -80,7 +80,7 @@ func runServe(ctx context.Context, o serveOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	logger.Info("serving", "account", a.account, "address", c.Listen.Address, "socket", c.Listen.Socket,
+	logger.Info("serving", "account", a.account, "address", l.api.Addr(), "socket", c.Listen.Socket,
 		"token", token.Info().String(), "regions", c.Regions)
 	return a.run(ctx, l, reg, logger)
 }
