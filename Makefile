@@ -9,7 +9,7 @@ LDFLAGS := -X github.com/keyd-hsm/keyd/cmd/keyd/command.Version=$(VERSION) \
            -X github.com/keyd-hsm/keyd/cmd/keyctl/command.Version=$(VERSION)
 LINT    := $(GO) tool -modfile=tools.mod golangci-lint
 
-# What bench runs: a regular expression over benchmark names, and the packages.
+# What microbench runs: a regular expression over benchmark names, and the packages.
 BENCH    ?= .
 PACKAGES ?= ./...
 # How long fuzz runs each target.
@@ -33,7 +33,7 @@ check: ## formatting, vet, linters and the quick tests
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(LINT) run ./...
-	$(GO) test -short ./...
+	$(GO) test -short $$($(GO) list ./... | grep -v /e2e$$)
 
 .PHONY: test
 test: setup ## every test, with the race detector
@@ -44,7 +44,11 @@ demo: setup build ## run the main job live, with explanations
 	@scripts/demo
 
 .PHONY: bench
-bench: setup ## print the benchmarks; BENCH and PACKAGES choose
+bench: setup build ## measure keyd against a bare HTTP server; BENCHFLAGS as in -each 10s
+	$(GO) run ./e2e/bench -keyd bin/keyd -dir bin $(BENCHFLAGS)
+
+.PHONY: microbench
+microbench: setup ## run Go's benchmarks; BENCH and PACKAGES choose
 	$(GO) test -run '^$$' -bench '$(BENCH)' -timeout 60m $(PACKAGES)
 
 .PHONY: soak
