@@ -123,8 +123,8 @@ func (l *Log) commit() {
 	}
 }
 
-// take removes the pending batch. Leader only. If the log has failed it returns why; if not,
-// end is why from now on.
+// take removes the pending batch. If the log has failed it returns why; if not,
+// end is why from now on. Leader only.
 func (l *Log) take(end error) (*batch, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

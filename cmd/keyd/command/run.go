@@ -47,6 +47,7 @@ func openListeners(api listen.Config, health string) (l listeners, err error) {
 
 // run serves until ctx ends, then drains. SIGHUP reads the certificate again.
 func (a *appliance) run(ctx context.Context, l listeners, reg *prometheus.Registry, logger *slog.Logger) error {
+	tune(os.Getenv)
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
