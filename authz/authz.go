@@ -1,74 +1,198 @@
 // Package authz is the one gate: every operation passes it, and it says why it
 // refuses.
 //
-// Callers need one call: [Gate.Decide], with who calls and the checks of the
-// operation, all of which must pass. The default is to deny. Until policies are
-// evaluated there is one principal, the account's root user, and one key
-// policy, the default one, which allows that user everything on the account's
-// own keys; the gate decides from the policy that stands in the key all the
-// same.
+// Callers need one call: [Gate.Decide], with who calls, the facts of the request,
+// and the checks of the operation, all of which must pass. The gate gathers the
+// policies that apply to each check (of the key or role it is about, of the
+// caller, its boundary and session, and the guardrails of the configuration) and
+// asks package policy. The default is to deny; a policy that cannot be read
+// denies too.
 //
-// A Gate holds no state and is safe for concurrent use.
+// A Gate holds no state of its own and is safe for concurrent use. Rule numbers
+// are those of the authorization rules in docs/authorization.md.
 package authz
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
+	"github.com/keyd-hsm/keyd/policy"
+	"github.com/keyd-hsm/keyd/sts"
 )
 
 // A Check is one question of an operation: may the caller do Action on Resource?
 type Check struct {
-	Action   string   // "kms:Encrypt"
-	Resource string   // an ARN, or "*" for an action without a resource
-	Key      *kms.Key // the key whose policy applies; nil if none does
-	Public   bool     // always allowed, even to those who may nothing: GetCallerIdentity
+	Action   string // "kms:Encrypt"
+	Resource string // an ARN, or "*" for an action without a resource
+	// Key is the key whose key policy applies, Trust the role whose trust policy
+	// does. At most one is set; with none, identity policies alone decide.
+	Key    *kms.Key
+	Trust  *iam.Role
+	Public bool   // always allowed, even under an explicit deny: GetCallerIdentity
+	Facts  []Fact // condition keys of this check, beside those of the request
+}
+
+// A Fact is a condition key with its values, as "iam:PolicyARN" or
+// "aws:ResourceTag/dept"; see section 12 of the authorization rules. List says
+// that the key is one of several values, as aws:TagKeys is.
+type Fact struct {
+	Key    string
+	Values []string
+	List   bool
 }
 
 // Decision is the gate's answer. The zero value denies.
 type Decision struct {
 	Allowed bool
-	Reason  string // why not, as AWS words it; empty when allowed
+	// Reason is why not, as AWS words it; empty when allowed.
+	Reason string
+	// Check is the one that decided: the first refused, or the last allowed.
+	Check Check
+	// Policy is what the policies said of it.
+	Policy policy.Decision
 }
+
+// Guardrails are the policies of the configuration that limit everybody: service
+// control policies by level, root first, and resource control policies likewise.
+type Guardrails struct{ SCP, RCP [][]*policy.Policy }
 
 // Gate decides for one account.
-type Gate struct{ account string }
+type Gate struct {
+	account    string
+	iam        *iam.Service
+	guardrails Guardrails
+}
 
 // New makes the gate of an account.
-func New(account string) *Gate { return &Gate{account: account} }
+func New(account string, identities *iam.Service, g Guardrails) *Gate {
+	return &Gate{account: account, iam: identities, guardrails: g}
+}
 
 // Decide allows when there is at least one check and every one is allowed. The
-// first that is not gives the reason.
-func (g *Gate) Decide(caller iam.Principal, checks ...Check) Decision {
+// first that is not gives the reason. An error means that what applies could not
+// be found out; it denies.
+func (g *Gate) Decide(ctx context.Context, r *Request, checks ...Check) (Decision, error) {
 	if len(checks) == 0 {
-		return deny(caller, Check{Action: "*", Resource: "*"}, "because the operation names no check")
+		return Decision{Reason: "no check"}, fmt.Errorf("gate: an operation without a check")
 	}
+	var d Decision
 	for _, c := range checks {
-		if d := g.decide(caller, c); !d.Allowed {
-			return d
+		var err error
+		if d, err = g.decide(ctx, r, c); err != nil || !d.Allowed {
+			return d, err
 		}
 	}
-	return Decision{Allowed: true}
+	return d, nil
 }
 
-func (g *Gate) decide(caller iam.Principal, c Check) Decision {
+func (g *Gate) decide(ctx context.Context, r *Request, c Check) (Decision, error) {
+	if c.Public {
+		return Decision{Allowed: true, Check: c}, nil
+	}
+	question, policies, err := g.gather(ctx, r, c)
+	if err != nil {
+		return Decision{Check: c}, err
+	}
+	found := policy.Decide(question, policies)
+	return Decision{
+		Allowed: found.Verdict == policy.Allowed,
+		Reason:  found.Denial(question),
+		Check:   c,
+		Policy:  found,
+	}, nil
+}
+
+// Explain lists the statements that match a check, whatever the verdict.
+func (g *Gate) Explain(ctx context.Context, r *Request, c Check) ([]policy.Match, error) {
+	question, policies, err := g.gather(ctx, r, c)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Explain(question, policies), nil
+}
+
+// gather finds the policies that apply to a check and puts the question.
+func (g *Gate) gather(ctx context.Context, r *Request, c Check) (*policy.Request, *policy.Policies, error) {
+	in := &policy.Policies{SCP: g.guardrails.SCP}
+	if err := g.gatherCaller(ctx, r.Caller, in); err != nil {
+		return nil, nil, err
+	}
+	target := g.gatherTarget(r, c, in)
+	return policy.NewRequest(principal(r.Caller), target, policy.NewContext(r.facts(c, target.Account)...)), in, nil
+}
+
+// gatherTarget finds the policies of what a check is about.
+func (g *Gate) gatherTarget(r *Request, c Check, in *policy.Policies) policy.Target {
+	target := policy.Target{Action: c.Action, Resource: c.Resource, Account: g.account, Region: r.Region}
 	switch {
-	case c.Public:
-		return Decision{Allowed: true}
-	case caller != iam.Root(g.account):
-		return deny(caller, c, "because no identity-based policy allows the "+c.Action+" action")
-	case c.Key != nil && c.Key.Account != g.account:
-		return deny(caller, c, "because no resource-based policy allows the "+c.Action+" action")
+	case c.Key != nil:
+		in.Resource, in.RCP = c.Key.CompiledPolicy(), g.guardrails.RCP
+		target.Account, target.Region = c.Key.Account, c.Key.Region
+	case c.Trust != nil:
+		in.Resource, in.RCP = trust(c.Trust), g.guardrails.RCP
+		target.Account = c.Trust.Account
+	default:
+		in.IdentityOnly = true
 	}
-	return Decision{Allowed: true}
+	return target
 }
 
-func deny(caller iam.Principal, c Check, why string) Decision {
-	who := caller.ARN
-	if who == "" {
-		who = "anonymous"
+// gatherCaller finds the policies of the caller. An error denies: no policy is
+// ever left out (rule 1.4).
+func (g *Gate) gatherCaller(ctx context.Context, p iam.Principal, in *policy.Policies) error {
+	if p.Type == sts.TypeWebIdentity {
+		return nil // nobody's yet: the trust policy alone decides
 	}
-	return Decision{Reason: fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s %s",
-		who, c.Action, c.Resource, why)}
+	own, err := g.iam.PoliciesOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	in.Identity, in.Boundary = own.Identity, own.Boundary
+	if p.Session == nil {
+		return nil
+	}
+	for _, text := range p.Session.Policies {
+		limit, err := policy.Load("session policy", []byte(text), policy.Session)
+		if err != nil {
+			return err
+		}
+		in.Session = append(in.Session, limit)
+	}
+	for _, arn := range p.Session.PolicyARNs {
+		limit, err := g.iam.Managed(ctx, arn, policy.Session)
+		if err != nil {
+			return err
+		}
+		in.Session = append(in.Session, limit)
+	}
+	return nil
+}
+
+// trust is a role's trust policy, ready to be asked.
+func trust(r *iam.Role) *policy.Policy {
+	p, err := policy.Load("trust policy of "+r.Name, []byte(r.TrustBound), policy.Trust)
+	if err != nil {
+		return policy.Unreadable("trust policy of "+r.Name, policy.Trust)
+	}
+	return p
+}
+
+// principal is the caller as the policy language knows it.
+func principal(p iam.Principal) policy.Principal {
+	q := policy.Principal{Account: p.Account, ARN: p.ARN, ParentARN: p.Parent, ID: p.ID, ParentID: p.ParentID}
+	switch p.Type {
+	case iam.TypeRoot:
+		q.Kind = policy.Root
+	case iam.TypeUser:
+		q.Kind = policy.User
+	case iam.TypeAssumedRole:
+		q.Kind = policy.RoleSession
+	case iam.TypeFederatedUser:
+		q.Kind = policy.FederatedUser
+	case sts.TypeWebIdentity:
+		q.Kind, q.Provider = policy.WebIdentity, p.Session.Provider
+	}
+	return q
 }

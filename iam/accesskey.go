@@ -14,14 +14,15 @@ import (
 	"github.com/keyd-hsm/keyd/store"
 )
 
-// ErrNoAccessKey: no access key of that id.
+// ErrNoAccessKey: no access key of that id, or none that belongs to anybody.
 var ErrNoAccessKey = errors.New("access key not found")
 
 // AccessKey is the public part of an access key.
 type AccessKey struct {
-	Version int       `json:"v"`
-	ID      string    `json:"id"`
-	Owner   string    `json:"owner"` // ARN of the principal
+	Version int    `json:"v"`
+	ID      string `json:"id"`
+	// Owner is the unique id of the user, or the ARN of the root user.
+	Owner   string    `json:"owner"`
 	Active  bool      `json:"active"`
 	Created time.Time `json:"created"`
 	Sealed  []byte    `json:"sealed"` // the secret, sealed by the token
@@ -72,66 +73,16 @@ func notWord(r rune) bool {
 	return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 }
 
-const (
-	accessKeys    = prefix + "access-key/"
-	rootAccessKey = prefix + "root-access-key" // id of the one that init or dev made
-)
-
 func purpose(id string) string { return "access-key:" + id }
 
-// SealRootKey makes the root user's access key, ready for PutRootKey. It
-// changes nothing.
-func (s *Service) SealRootKey(ctx context.Context, c Credentials) (AccessKey, error) {
+// SealKey makes an active access key that belongs to nobody yet, ready for
+// CreateAccessKey. It changes nothing.
+func (s *Service) SealKey(ctx context.Context, c Credentials) (AccessKey, error) {
 	sealed, err := s.sealer.Seal(ctx, purpose(c.ID), []byte(c.Secret))
 	if err != nil {
 		return AccessKey{}, fmt.Errorf("access key %s: %w", c.ID, err)
 	}
-	return AccessKey{
-		Version: 1, ID: c.ID, Owner: Root(s.account).ARN, Active: true,
-		Created: s.clock().UTC(), Sealed: sealed,
-	}, nil
-}
-
-// PutRootKey stores the root user's access key in place of an earlier one.
-func (s *Service) PutRootKey(tx Tx, k AccessKey) error {
-	old, err := tx.Get(rootAccessKey)
-	switch {
-	case err == nil:
-		if err := tx.Delete(accessKeys + string(old)); err != nil {
-			return err
-		}
-	case !errors.Is(err, store.ErrNotFound):
-		return err
-	}
-	record, err := json.Marshal(k)
-	if err != nil {
-		return err
-	}
-	if err := tx.Put(accessKeys+k.ID, record); err != nil {
-		return err
-	}
-	return tx.Put(rootAccessKey, []byte(k.ID))
-}
-
-// RootCredentials opens the root user's access key, which the development
-// appliance shows again at each start. ErrNoAccessKey when there is none.
-func (s *Service) RootCredentials(ctx context.Context) (Credentials, error) {
-	id, err := store.Cached(ctx, s.cache, rootAccessKey, func(tx Tx) (string, error) {
-		id, err := tx.Get(rootAccessKey)
-		return string(id), err
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		return Credentials{}, ErrNoAccessKey
-	}
-	if err != nil {
-		return Credentials{}, err
-	}
-	k, err := s.AccessKey(ctx, id)
-	if err != nil {
-		return Credentials{}, err
-	}
-	secret, err := s.Secret(ctx, k)
-	return Credentials{ID: id, Secret: Secret(secret)}, err
+	return AccessKey{Version: 1, ID: c.ID, Active: true, Created: s.now(), Sealed: sealed}, nil
 }
 
 // AccessKey finds an access key by its id. ErrNoAccessKey when there is none.
@@ -158,28 +109,23 @@ func (s *Service) Secret(ctx context.Context, k AccessKey) ([]byte, error) {
 	return s.sealer.Unseal(ctx, purpose(k.ID), k.Sealed)
 }
 
-// Owner is the principal that an access key belongs to.
-func (s *Service) Owner(k AccessKey) (Principal, error) {
+// Owner is the principal that an access key belongs to, as it is now: under its
+// present name and path, with its present tags. ErrNoAccessKey when the user is
+// gone.
+func (s *Service) Owner(ctx context.Context, k AccessKey) (Principal, error) {
 	if root := Root(s.account); k.Owner == root.ARN {
 		return root, nil
 	}
-	return Principal{}, fmt.Errorf("access key %s: owner %s: unknown", k.ID, k.Owner)
-}
-
-// Fsck checks the service's records and returns what is wrong, a line each.
-func Fsck(tx Tx) []string {
-	var problems []string
-	root, err := tx.Get(rootAccessKey)
+	u, err := s.UserByID(ctx, nil, k.Owner)
+	if isNoSuch(err) {
+		// A rename between the two reads behind this looks the same; by now it is over.
+		u, err = s.UserByID(ctx, nil, k.Owner)
+	}
+	if isNoSuch(err) {
+		return Principal{}, ErrNoAccessKey
+	}
 	if err != nil {
-		problems = append(problems, fmt.Sprintf("root user's access key: %v", err))
-	} else if _, err := tx.Get(accessKeys + string(root)); err != nil {
-		problems = append(problems, fmt.Sprintf("access key %s: %v", root, err))
+		return Principal{}, err
 	}
-	for path, value := range tx.Scan(accessKeys, "") {
-		var k AccessKey
-		if err := json.Unmarshal(value, &k); err != nil || accessKeys+k.ID != path || len(k.Sealed) == 0 {
-			problems = append(problems, fmt.Sprintf("record %s: damaged", path))
-		}
-	}
-	return problems
+	return Principal{Type: TypeUser, Account: u.Account, ARN: u.ARN(), ID: u.ID, Name: u.Name, Tags: u.Tags}, nil
 }

@@ -1,5 +1,6 @@
 // Package iam knows who may call: the identities of the account and their
-// access keys. For now that is one principal, the account's root user.
+// access keys, with the policies that say what they may do: the root user,
+// users, groups, roles and what belongs to them.
 //
 // Most callers need two calls: [Service.AccessKey] finds whose key signed a
 // request, and [Service.Secret] opens its secret to check the signature.
@@ -25,19 +26,6 @@ type Sealer interface {
 	Unseal(ctx context.Context, purpose string, sealed []byte) ([]byte, error)
 }
 
-// Principal is somebody who can call.
-type Principal struct {
-	Type    string // as CloudTrail's userIdentity.type: "Root"
-	Account string
-	ARN     string
-	ID      string // the unique id; the root user's is the account
-}
-
-// Root is the account's root user.
-func Root(account string) Principal {
-	return Principal{Type: "Root", Account: account, ARN: "arn:aws:iam::" + account + ":root", ID: account}
-}
-
 // Config is what a Service stands on. Every field is needed.
 type Config struct {
 	Account string
@@ -51,23 +39,34 @@ type Service struct {
 	account string
 	sealer  Sealer
 	clock   func() time.Time
+	db      store.DB
 	cache   *store.Cache
+	uses    lastUse
+
+	gathered *gatherCache
+	ungather func() // ends the watch of gathered
+	accesses accessLog
 }
 
 // maxCached bounds the records kept in memory.
 const maxCached = 10_000
 
-const prefix = "iam/"
-
 // New makes the service over a store.
 func New(cfg Config) *Service {
-	return &Service{
-		account: cfg.Account,
-		sealer:  cfg.Sealer,
-		clock:   cfg.Clock,
-		cache:   store.NewCache(cfg.DB, prefix, maxCached),
+	s := &Service{
+		account:  cfg.Account,
+		sealer:   cfg.Sealer,
+		clock:    cfg.Clock,
+		db:       cfg.DB,
+		cache:    store.NewCache(cfg.DB, prefix, maxCached),
+		gathered: newGatherCache(),
 	}
+	s.ungather = cfg.DB.Watch(prefix, s.gathered.forget)
+	return s
 }
 
-// Close ends the service's watch of the store.
-func (s *Service) Close() { s.cache.Close() }
+// Close ends the service's watches of the store.
+func (s *Service) Close() {
+	s.cache.Close()
+	s.ungather()
+}

@@ -101,6 +101,9 @@ func (s *Service) CreateAlias(tx Tx, name string, k *Key) error {
 	if !errors.As(err, &refusal) {
 		return err
 	}
+	if err := touchKey(tx, k); err != nil {
+		return err
+	}
 	now := s.now()
 	return addAlias(tx, &Alias{
 		Version: 1, Name: name, Region: k.Region, Account: s.account,
@@ -117,7 +120,10 @@ func (s *Service) UpdateAlias(ctx context.Context, tx Tx, name string, k *Key) e
 	if err != nil {
 		return err
 	}
-	if err := dropAlias(tx, k.Region, name, a.Target); err != nil {
+	if err := s.dropAliasOf(ctx, tx, a); err != nil {
+		return err
+	}
+	if err := touchKey(tx, k); err != nil {
 		return err
 	}
 	moved := *a
@@ -131,7 +137,19 @@ func (s *Service) DeleteAlias(ctx context.Context, tx Tx, region, name string) e
 	if err != nil {
 		return err
 	}
-	return dropAlias(tx, region, name, a.Target)
+	return s.dropAliasOf(ctx, tx, a)
+}
+
+// dropAliasOf removes an alias of a key that stays.
+func (s *Service) dropAliasOf(ctx context.Context, tx Tx, a *Alias) error {
+	k, err := s.KeyByID(ctx, tx, a.Region, a.Target)
+	if err != nil {
+		return err
+	}
+	if err := touchKey(tx, k); err != nil {
+		return err
+	}
+	return dropAlias(tx, a.Region, a.Name, a.Target)
 }
 
 func addAlias(tx Tx, a *Alias) error {

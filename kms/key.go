@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/keyd-hsm/keyd/hsm"
+	"github.com/keyd-hsm/keyd/policy"
 )
 
 // State is the state of a KMS key, in AWS's words.
@@ -43,8 +44,18 @@ type Key struct {
 	Tags          map[string]string `json:"tags,omitempty"`
 	Current       uint32            `json:"current"` // number of the backing key that encrypts
 
-	material map[uint32]Material // by number; stored in records of their own
+	// Read with the key from records of their own.
+	material map[uint32]Material // by number
+	aliases  []string            // names, sorted
+	compiled *policy.Policy
 }
+
+// Aliases are the names of the key's aliases, sorted.
+func (k *Key) Aliases() []string { return k.aliases }
+
+// CompiledPolicy is the key policy, ready to be asked. One that cannot be read
+// denies everything.
+func (k *Key) CompiledPolicy() *policy.Policy { return k.compiled }
 
 // Material is one backing key: a secret in wrapped form.
 type Material struct {

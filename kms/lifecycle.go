@@ -26,7 +26,7 @@ type Tag struct{ Key, Value string }
 type NewKey struct {
 	Region      string
 	Description string
-	Policy      string // "" is the default key policy
+	Policy      string // checked and bound
 	Tags        []Tag
 }
 
@@ -34,10 +34,6 @@ type NewKey struct {
 // [Service.CreateKey]. It changes nothing: a key that is never stored is
 // nowhere.
 func (s *Service) MakeKey(ctx context.Context, n NewKey) (*Key, error) {
-	policy, err := s.acceptPolicy(n.Policy)
-	if err != nil {
-		return nil, err
-	}
 	tags, err := acceptTags(n.Tags)
 	if err != nil {
 		return nil, err
@@ -50,12 +46,14 @@ func (s *Service) MakeKey(ctx context.Context, n NewKey) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Key{
+	k := &Key{
 		Version: 1, ID: id, Account: s.account, Region: n.Region,
-		Description: n.Description, Policy: policy, Tags: tags,
+		Description: n.Description, Policy: n.Policy, Tags: tags,
 		State: Enabled, Spec: SymmetricDefault, Usage: EncryptDecrypt, Origin: OriginKMS,
 		Created: m.Created, Current: m.Number, material: map[uint32]Material{m.Number: m},
-	}, nil
+	}
+	k.compile()
+	return k, nil
 }
 
 func (s *Service) newMaterial(ctx context.Context, number uint32) (Material, error) {

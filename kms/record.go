@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
+	"github.com/keyd-hsm/keyd/policy"
 	"github.com/keyd-hsm/keyd/store"
 )
 
@@ -67,6 +69,10 @@ func (s *Service) loadKey(tx Tx, region, id string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.compile()
+	for path := range tx.Scan(aliasIndexPath(region, id, ""), "") {
+		k.aliases = append(k.aliases, strings.TrimPrefix(path, aliasIndexPath(region, id, "")))
+	}
 	k.material = make(map[uint32]Material, 1)
 	for path, value := range tx.Scan(materialPrefix+id+"/", "") {
 		var m Material
@@ -80,6 +86,19 @@ func (s *Service) loadKey(tx Tx, region, id string) (*Key, error) {
 	}
 	return k, nil
 }
+
+// compile makes the key policy ready to be asked.
+func (k *Key) compile() {
+	p, err := policy.Load(PolicyName, []byte(k.Policy), policy.Key)
+	if err != nil {
+		p = policy.Unreadable(PolicyName, policy.Key)
+	}
+	k.compiled = p
+}
+
+// touchKey stores a key as it is, so that caches read it anew: what is read with
+// it has changed.
+func touchKey(tx Tx, k *Key) error { return put(tx, keyPath(k.Region, k.ID), k) }
 
 // changeKey stores a changed copy of k and returns it.
 func changeKey(tx Tx, k *Key, change func(*Key)) (*Key, error) {

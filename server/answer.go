@@ -7,6 +7,7 @@ import (
 
 	"github.com/keyd-hsm/keyd/api"
 	"github.com/keyd-hsm/keyd/api/stsapi"
+	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
 	"github.com/keyd-hsm/keyd/server/sigv4"
 	"github.com/keyd-hsm/keyd/server/wire"
@@ -101,6 +102,7 @@ func (s *Server) faultOf(c *call, err error) *fault {
 	var (
 		own        *fault
 		refusal    *kms.Error
+		identity   *iam.Error
 		signature  *sigv4.Error
 		validation *api.ValidationError
 		malformed  *wire.SerializationError
@@ -110,6 +112,8 @@ func (s *Server) faultOf(c *call, err error) *fault {
 		return own
 	case errors.As(err, &refusal):
 		return clientFault(c, refusal.Code, refusal.Message)
+	case errors.As(err, &identity):
+		return &fault{code: identity.Code, message: identity.Message, status: identity.Status, sender: true}
 	case errors.As(err, &signature):
 		a := signature.JSON()
 		if c.protocol == api.Query {

@@ -9,6 +9,7 @@ import (
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
 	"github.com/keyd-hsm/keyd/server/sigv4"
+	"github.com/keyd-hsm/keyd/sts"
 )
 
 // A call is one request on its way through the server. It belongs to the
@@ -26,7 +27,10 @@ type call struct {
 
 	identity sigv4.Identity
 	caller   iam.Principal // zero until the signature has been checked
-	region   string
+	// credential is the access key that signed; nil for a call without signature.
+	credential *credential
+	web        *sts.WebIdentity // who calls by an OIDC token; nil for all others
+	region     string
 
 	in  any
 	out any
@@ -35,6 +39,7 @@ type call struct {
 	// one that the request is about second.
 	key, other *kms.Key
 	made       *kms.Key // by prepare
+	fresh      freshKey // by prepare of CreateAccessKey
 }
 
 // keys are the keys of the call, for the audit event.

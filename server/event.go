@@ -4,11 +4,14 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/keyd-hsm/keyd/audit"
+	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
 )
 
@@ -64,9 +67,27 @@ func userIdentity(c *call, f *fault) audit.UserIdentity {
 		return u
 	}
 	return audit.UserIdentity{
-		Type: c.caller.Type, PrincipalID: c.caller.ID, ARN: c.caller.ARN,
-		AccountID: c.caller.Account, AccessKeyID: c.identity.AccessKeyID,
+		Type: c.caller.Type, PrincipalID: c.caller.ID, ARN: c.caller.ARN, UserName: c.caller.Name,
+		AccountID: c.caller.Account, AccessKeyID: c.identity.AccessKeyID, SessionContext: sessionContext(c.caller),
 	}
+}
+
+// sessionContext describes temporary credentials; nil for long-lived ones.
+func sessionContext(p iam.Principal) *audit.SessionContext {
+	if p.Session == nil {
+		return nil
+	}
+	s := &audit.SessionContext{Attributes: &audit.SessionAttributes{
+		CreationDate: p.Session.Issued.UTC().Format(time.RFC3339), MFAAuthenticated: strconv.FormatBool(p.Session.MFA),
+	}}
+	kind := map[string]string{iam.TypeAssumedRole: "Role", iam.TypeFederatedUser: iam.TypeUser}[p.Type]
+	if kind != "" {
+		s.SessionIssuer = &audit.SessionIssuer{
+			Type: kind, PrincipalID: p.ParentID, ARN: p.Parent, AccountID: p.Account,
+			UserName: p.Parent[strings.LastIndexByte(p.Parent, '/')+1:],
+		}
+	}
+	return s
 }
 
 // peer is the client's address, or what it is called on the Unix socket.

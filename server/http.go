@@ -46,13 +46,13 @@ func (s *Server) answer(c *call, w http.ResponseWriter) (a answer) {
 			a = s.finish(c, nil, errPanic)
 		}
 	}()
+	since := s.commits.Load() // before the caller is looked at
 	if err := s.receive(c, w); err != nil {
 		return s.finish(c, nil, err)
 	}
 	if c.route.apply != nil {
 		return s.change(c)
 	}
-	since := s.commits.Load()
 	out, err := s.use(c)
 	return s.settle(c, since, out, err)
 }

@@ -140,7 +140,11 @@ func resolveReEncrypt(s *Server, c *call, tx kms.Tx, in *kmsapi.ReEncryptRequest
 		return nil, err
 	}
 	c.key, c.other = to, from
-	return []authz.Check{keyCheck("kms:ReEncryptFrom", from), keyCheck("kms:ReEncryptTo", to)}, nil
+	same := from.ARN() == to.ARN()
+	source, destination := keyCheck("kms:ReEncryptFrom", from), keyCheck("kms:ReEncryptTo", to)
+	source.Facts = reEncryptFacts(in.SourceKeyId, in.SourceEncryptionAlgorithm, in.SourceEncryptionContext, same)
+	destination.Facts = reEncryptFacts(in.DestinationKeyId, in.DestinationEncryptionAlgorithm, in.DestinationEncryptionContext, same)
+	return []authz.Check{source, destination}, nil
 }
 
 func reEncryptReady(c *call, in *kmsapi.ReEncryptRequest) error {

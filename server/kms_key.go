@@ -10,9 +10,10 @@ import (
 // resolveCreateKey asks for kms:CreateKey, and for kms:TagResource where tags
 // are given.
 func resolveCreateKey(_ *Server, _ *call, _ kms.Tx, in *kmsapi.CreateKeyRequest) ([]authz.Check, error) {
-	checks := []authz.Check{{Action: "kms:CreateKey", Resource: "*"}}
+	facts := createKeyFacts(in)
+	checks := []authz.Check{{Action: "kms:CreateKey", Resource: "*", Facts: facts}}
 	if len(in.Tags) > 0 {
-		checks = append(checks, authz.Check{Action: "kms:TagResource", Resource: "*"})
+		checks = append(checks, authz.Check{Action: "kms:TagResource", Resource: "*", Facts: facts})
 	}
 	return checks, nil
 }
@@ -26,11 +27,17 @@ func makeKey(s *Server, c *call, in *kmsapi.CreateKeyRequest) error {
 	for i, t := range in.Tags {
 		tags[i] = kms.Tag{Key: api.Value(t.TagKey), Value: api.Value(t.TagValue)}
 	}
-	k, err := s.KMS.MakeKey(c.ctx, kms.NewKey{
-		Region: c.region, Description: api.Value(in.Description), Policy: api.Value(in.Policy), Tags: tags,
+	text, err := s.boundPolicy(c, in)
+	if err != nil {
+		return err
+	}
+	c.made, err = s.KMS.MakeKey(c.ctx, kms.NewKey{
+		Region: c.region, Description: api.Value(in.Description), Policy: text, Tags: tags,
 	})
-	c.made = k
-	return err
+	if err != nil {
+		return err
+	}
+	return s.checkLockout(c, c.made, in.BypassPolicyLockoutSafetyCheck)
 }
 
 // offered refuses what CreateKey can ask for and keyd does not make.

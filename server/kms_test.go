@@ -477,13 +477,24 @@ func TestKeyPolicies(t *testing.T) {
 	if got := must(c.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id})); *got.Policy != again {
 		t.Errorf("policy %s", *got.Policy)
 	}
-	refused(t, "custom", put(strings.Replace(again, "kms:*", "kms:Encrypt", 1)), "UnsupportedOperationException", "not evaluated yet")
-	refused(t, "two statements", put(`{"Statement":[{},{}]}`), "UnsupportedOperationException", "not evaluated yet")
-	refused(t, "two effects", put(strings.Replace(again, `"Effect":"Allow"`, `"Effect":"Deny","effect":"Allow"`, 1)), "UnsupportedOperationException", "not evaluated yet")
-	refused(t, "not JSON", put("{"), "MalformedPolicyDocumentException", "not a valid policy document")
+	const syntax, lockout = "Syntax errors in policy.", "The new key policy will not allow you to update the key policy in the future."
+	narrow := strings.Replace(again, "kms:*", "kms:Encrypt", 1)
+	refused(t, "locked out", put(narrow), "MalformedPolicyDocumentException", lockout)
+	refused(t, "empty statements", put(`{"Statement":[{},{}]}`), "MalformedPolicyDocumentException", syntax)
+	refused(t, "two effects", put(strings.Replace(again, `"Effect":"Allow"`, `"Effect":"Deny","effect":"Allow"`, 1)), "MalformedPolicyDocumentException", syntax)
+	refused(t, "not JSON", put("{"), "MalformedPolicyDocumentException", syntax)
 	refused(t, "too long", put(again+strings.Repeat(" ", 40_000)), "LimitExceededException", "32768")
-	_, err := c.CreateKey(ctx, &kms.CreateKeyInput{Policy: new(strings.Replace(again, "kms:*", "kms:Encrypt", 1))})
-	refused(t, "custom at creation", err, "UnsupportedOperationException", "not evaluated yet")
+	refused(t, "nobody", put(strings.Replace(again, testkit.Account+`"}`, "arn:aws:iam::"+testkit.Account+`:user/none"}`, 1)),
+		"MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals.")
+	if got := must(c.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id})); *got.Policy != again {
+		t.Errorf("a refused policy was kept: %s", *got.Policy)
+	}
+	_, err := c.CreateKey(ctx, &kms.CreateKeyInput{Policy: &narrow})
+	refused(t, "locked out at creation", err, "MalformedPolicyDocumentException", lockout)
+	made := must(c.CreateKey(ctx, &kms.CreateKeyInput{Policy: &narrow, BypassPolicyLockoutSafetyCheck: true}))
+	_, err = c.DisableKey(ctx, &kms.DisableKeyInput{KeyId: made.KeyMetadata.KeyId})
+	refused(t, "the root user without the policy", err, "AccessDeniedException",
+		"is not authorized to perform: kms:DisableKey on resource: "+*made.KeyMetadata.Arn+" because no resource-based policy allows the kms:DisableKey action")
 	_, err = c.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id, PolicyName: new("other")})
 	refused(t, "other name", err, "NotFoundException", "No such policy exists")
 	if l := must(c.ListKeyPolicies(ctx, &kms.ListKeyPoliciesInput{KeyId: &id})); !slices.Equal(l.PolicyNames, []string{"default"}) {

@@ -10,6 +10,18 @@ import (
 type Metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	other    routeMetrics // of what is no route
+}
+
+// routeMetrics are those of one route, found once.
+type routeMetrics struct {
+	name    string
+	success prometheus.Counter
+	seconds prometheus.Observer
+}
+
+func (m *Metrics) of(name string) routeMetrics {
+	return routeMetrics{name, m.requests.WithLabelValues(name, ""), m.seconds.WithLabelValues(name)}
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -26,15 +38,20 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"operation"}),
 	}
 	reg.MustRegister(m.requests, m.seconds)
+	m.other = m.of("other") // names that clients make up are one label
 	return m
 }
 
-// observe counts an answer. Names that clients make up are one label.
+// observe counts an answer.
 func (m *Metrics) observe(c *call, a answer, took time.Duration) {
-	name := "other"
+	of := &m.other
 	if c.route != nil {
-		name = c.route.op.Service.ID + "." + c.route.op.Name
+		of = &c.route.metrics
 	}
-	m.requests.WithLabelValues(name, a.code).Inc()
-	m.seconds.WithLabelValues(name).Observe(took.Seconds())
+	if a.code == "" {
+		of.success.Inc()
+	} else {
+		m.requests.WithLabelValues(of.name, a.code).Inc()
+	}
+	of.seconds.Observe(took.Seconds())
 }

@@ -24,9 +24,12 @@ func (s *Server) settle(c *call, since uint64, out any, err error) answer {
 	s.settled.RLock()
 	defer s.settled.RUnlock()
 	if err == nil && s.commits.Load() != since {
-		if c.route.pure {
+		err = s.reauthenticate(c)
+		switch {
+		case err != nil:
+		case c.route.pure:
 			out, err = s.use(c)
-		} else {
+		default:
 			err = c.route.admit(s, c, nil)
 		}
 	}
@@ -46,6 +49,9 @@ func (s *Server) change(c *call) answer {
 		}
 	}
 	err := s.commit(c.ctx, func(tx kms.Tx) (*audit.Event, error) {
+		if err := s.reauthenticate(c); err != nil {
+			return nil, err
+		}
 		if err := c.route.admit(s, c, tx); err != nil {
 			return nil, err
 		}

@@ -80,10 +80,13 @@ func (o *outbox) sent(p posted) {
 	o.done = kept
 }
 
-// Close takes the events that have reached the log out of the outbox, which the
+// Close keeps what was gathered in memory, and takes the events that have reached the log out of the outbox, which the
 // next change would have done. Call it when no request is served any more; a
 // daemon that never comes to it loses nothing.
 func (s *Server) Close(ctx context.Context) error {
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
 	done := posted{removed: s.outbox.forwarded()}
 	if len(done.removed) == 0 {
 		return nil

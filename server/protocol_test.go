@@ -97,7 +97,7 @@ func TestHostileRequests(t *testing.T) {
 		"form unsigned":          {wireRequest{content: formContent, body: "Action=GetCallerIdentity&Version=2011-06-15", unsigned: true}, 403, "MissingAuthenticationToken"},
 		"form for another":       {wireRequest{content: formContent, body: "Action=GetCallerIdentity&Version=2011-06-15"}, 403, "SignatureDoesNotMatch"},
 		"not served yet":         {wireRequest{target: "TrentService.Sign", content: jsonContent, body: "{}"}, 400, "UnsupportedOperationException"},
-		"not served yet, a form": {wireRequest{content: formContent, body: "Action=CreateUser&Version=2010-05-08", service: "iam"}, 400, "InvalidAction"},
+		"not served yet, a form": {wireRequest{content: formContent, body: "Action=CreateSAMLProvider&Version=2010-05-08", service: "iam"}, 400, "InvalidAction"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := kit.Log.Size()

@@ -28,7 +28,9 @@ func (c *call) onKey(action string, k *kms.Key, err error) ([]authz.Check, error
 		return nil, err
 	}
 	c.key = k
-	return []authz.Check{keyCheck(action, k)}, nil
+	check := keyCheck(action, k)
+	check.Facts = keyFacts(c.in)
+	return []authz.Check{check}, nil
 }
 
 func keyCheck(action string, k *kms.Key) authz.Check {

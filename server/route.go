@@ -37,6 +37,8 @@ type route struct {
 	// be nil. apply makes the change in it.
 	prepare func(s *Server, c *call) error
 	apply   func(s *Server, c *call, tx kms.Tx) (any, error)
+
+	metrics routeMetrics // set by index
 }
 
 // resolver finds what an input names and says what must be allowed. It reads
@@ -52,8 +54,8 @@ func admission[I any](resolve resolver[I], ready func(c *call, in *I) error) fun
 		if err != nil {
 			return err
 		}
-		if d := s.Gate.Decide(c.caller, checks...); !d.Allowed {
-			return &kms.Error{Code: kms.CodeAccessDenied, Message: d.Reason}
+		if err := s.allow(c, checks); err != nil {
+			return err
 		}
 		if ready == nil {
 			return nil
@@ -67,6 +69,17 @@ func query[I, O any](op api.Operation, l level, resolve resolver[I], serve func(
 	r := use(op, l, resolve, nil, serve)
 	r.pure = true
 	return r
+}
+
+// view makes the row of an operation that reads the store in one snapshot.
+func view[I, O any](op api.Operation, l level, resolve resolver[I], serve func(*Server, *call, kms.Tx, *I) (*O, error)) *route {
+	return query(op, l, resolve, func(s *Server, c *call, in *I) (out *O, err error) {
+		err = s.State.View(c.ctx, func(tx kms.Tx) error {
+			out, err = serve(s, c, tx, in)
+			return err
+		})
+		return out, err
+	})
 }
 
 // use makes the row of an operation that uses keys and changes nothing. The
@@ -137,6 +150,7 @@ func (s *Server) index(rows []*route) {
 		}
 	}
 	for _, r := range rows {
+		r.metrics = s.Metrics.of(r.op.Service.ID + "." + r.op.Name)
 		s.routes[r.op.Service.SigningName][r.op.Name] = r
 	}
 }

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"slices"
+
 	"github.com/keyd-hsm/keyd/api"
 	"github.com/keyd-hsm/keyd/api/iamapi"
 	"github.com/keyd-hsm/keyd/api/kmsapi"
@@ -15,7 +17,7 @@ var services = []*api.Service{kmsapi.Service, stsapi.Service, iamapi.Service, tr
 // routes is the table of operations: name, access level, what is resolved and
 // authorized, what must be so before the work, and the work.
 func routes() []*route {
-	return []*route{
+	return append([]*route{
 		use(kmsOp("Encrypt"), levelWrite, onKey("kms:Encrypt", encryptKey), encryptReady, encrypt),
 		use(kmsOp("Decrypt"), levelWrite, resolveDecrypt, decryptReady, decrypt),
 		use(kmsOp("ReEncrypt"), levelWrite, resolveReEncrypt, reEncryptReady, reEncrypt),
@@ -41,9 +43,7 @@ func routes() []*route {
 		change(kmsOp("UpdateAlias"), levelWrite, resolveUpdateAlias, updateAlias),
 		change(kmsOp("DeleteAlias"), levelWrite, resolveDeleteAlias, deleteAlias),
 		query(kmsOp("ListAliases"), levelList, resolveListAliases, listAliases),
-
-		query(stsOp("GetCallerIdentity"), levelRead, resolveCallerIdentity, getCallerIdentity),
-	}
+	}, slices.Concat(stsRoutes(), iamEntityRoutes(), iamPolicyRoutes())...)
 }
 
 func kmsOp(name string) api.Operation { return operation(kmsapi.Service, name) }

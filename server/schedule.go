@@ -25,12 +25,21 @@ func (s *Server) Run(ctx context.Context) error {
 		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.Logger.Error("deletion of keys is delayed", "error", err)
 		}
+		if err := s.flush(ctx); err != nil && ctx.Err() == nil {
+			s.Logger.Error("last uses of access keys are not kept yet", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
 	}
+}
+
+// flush keeps when access keys and permissions were last used; it is gathered in
+// memory, and what a crash takes with it is a minute of that.
+func (s *Server) flush(ctx context.Context) error {
+	return errors.Join(s.IAM.Flush(ctx), s.IAM.FlushAccesses(ctx))
 }
 
 // Sweep destroys the keys whose deletion window has ended, each in a commit of

@@ -28,6 +28,7 @@ import (
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
 	"github.com/keyd-hsm/keyd/server/sigv4"
+	"github.com/keyd-hsm/keyd/sts"
 )
 
 // State is where the appliance keeps what it must not lose. Update is durable
@@ -45,6 +46,7 @@ type Config struct {
 	State  State
 	KMS    *kms.Service
 	IAM    *iam.Service
+	STS    *sts.Service
 	Gate   *authz.Gate
 	Log    *audit.Log
 	// Clock is the appliance's clock: event times, dates, schedules.
@@ -68,6 +70,7 @@ type Server struct {
 	targets  map[string]string            // signing name by X-Amz-Target prefix
 	versions map[string]string            // signing name by API version, query protocol
 	verifier *sigv4.Verifier
+	keys     *accessKeys
 	outbox   outbox
 
 	// commits counts changes; settled is held for reading while an answer that

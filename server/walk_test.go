@@ -54,6 +54,10 @@ func stranger(t *testing.T, kit *testkit.Kit, op api.Operation) {
 		if !op.NoAuth {
 			t.Errorf("stranger learns that the operation is not served: %s", code)
 		}
+	case "ValidationError":
+		if !op.NoAuth { // an operation without signature asks for its parameters
+			t.Errorf("stranger: %s", code)
+		}
 	default:
 		t.Errorf("stranger: %s", code)
 	}

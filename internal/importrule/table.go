@@ -44,9 +44,9 @@ var rooms = map[string][]string{
 }
 
 // testsAlso are the rooms that _test.go files of every room may import besides:
-// the real token and store instead of a mock, the suites that implementations
+// the real token, sealer and store instead of a mock, the suites that implementations
 // pass, and the kit that starts a whole server.
-var testsAlso = []string{"hsm", "hsm/hsmtest", "hsm/pkcs11", "softhsm", "store", "store/bolt", "store/storetest", "internal/testkit"}
+var testsAlso = []string{"hsm", "hsm/hsmtest", "hsm/pkcs11", "softhsm", "kms", "store", "store/bolt", "store/storetest", "internal/testkit"}
 
 // kept lists packages, with all below them, that only some rooms may import.
 var kept = []struct {

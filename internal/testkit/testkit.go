@@ -27,7 +27,6 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	kmsclient "github.com/aws/aws-sdk-go-v2/service/kms"
-	stsclient "github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/keyd-hsm/keyd/audit"
@@ -40,6 +39,7 @@ import (
 	"github.com/keyd-hsm/keyd/softhsm"
 	"github.com/keyd-hsm/keyd/store"
 	"github.com/keyd-hsm/keyd/store/bolt"
+	"github.com/keyd-hsm/keyd/sts"
 )
 
 // Account is the account of every Kit.
@@ -56,8 +56,11 @@ type Kit struct {
 	Dir         string // state.db and audit/
 	Offset      atomic.Int64
 	Registry    *prometheus.Registry
+	Identities  *iam.Service
+	Sessions    *sts.Service
 
-	t testing.TB
+	t       testing.TB
+	issuers issuers
 }
 
 // Option changes how Start puts the parts together.
@@ -66,12 +69,17 @@ type Option func(*options)
 type options struct {
 	token   func(hsm.Token) hsm.Token
 	timeout time.Duration
+
+	guardrails authz.Guardrails
 }
 
 // WithToken puts something between the appliance and its token.
 func WithToken(wrap func(hsm.Token) hsm.Token) Option {
 	return func(o *options) { o.token = wrap }
 }
+
+// WithGuardrails limits everybody.
+func WithGuardrails(g authz.Guardrails) Option { return func(o *options) { o.guardrails = g } }
 
 // WithTimeout bounds the work on one request.
 func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
@@ -91,10 +99,11 @@ func Start(t testing.TB, opts ...Option) *Kit {
 	k.DB = db
 	k.openLog()
 	k.openServices(token)
+	identities := k.identities()
 	region := regexp.MustCompile(`^[a-z0-9-]+$`)
 	k.Server, err = server.New(t.Context(), server.Config{
-		Account: Account, Region: region.MatchString, State: db, KMS: k.Service, IAM: k.identities(),
-		Gate: authz.New(Account), Log: k.Log, Clock: k.Now, SignatureClock: time.Now,
+		Account: Account, Region: region.MatchString, State: db, KMS: k.Service, IAM: identities, STS: k.sessions(identities),
+		Gate: authz.New(Account, identities, o.guardrails), Log: k.Log, Clock: k.Now, SignatureClock: time.Now,
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: server.NewMetrics(k.Registry), Timeout: o.timeout,
 	})
 	k.must(err)
@@ -156,13 +165,6 @@ func (k *Kit) must(err error) {
 // KMS is AWS's client for the appliance, without retries.
 func (k *Kit) KMS(region string) *kmsclient.Client {
 	return kmsclient.New(kmsclient.Options{
-		BaseEndpoint: &k.URL, Region: region, Credentials: k.provider(), RetryMaxAttempts: 1,
-	})
-}
-
-// STS is AWS's client for the appliance, without retries.
-func (k *Kit) STS(region string) *stsclient.Client {
-	return stsclient.New(stsclient.Options{
 		BaseEndpoint: &k.URL, Region: region, Credentials: k.provider(), RetryMaxAttempts: 1,
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/keyd-hsm/keyd/server"
 	"github.com/keyd-hsm/keyd/store"
 	"github.com/keyd-hsm/keyd/store/bolt"
+	"github.com/keyd-hsm/keyd/sts"
 )
 
 // Names inside a data directory.
@@ -183,8 +184,11 @@ type opening struct {
 	region  func(string) bool
 	clock   func() time.Time
 	timeout time.Duration
+	issuers map[string]string // files with the keys of OIDC issuers
 	logger  *slog.Logger
 	metrics *server.Metrics
+
+	guardrails authz.Guardrails
 }
 
 // openAppliance opens the state and log in a locked directory and joins the
@@ -214,9 +218,16 @@ func openAppliance(ctx context.Context, o opening) (_ *appliance, err error) {
 		return nil, err
 	}
 	a.iam = iam.New(iam.Config{Account: a.account, DB: a.db, Sealer: a.kms, Clock: o.clock})
+	issuers, err := newIssuerKeys(o.issuers, o.logger)
+	if err != nil {
+		return nil, usage(err, "name the file of a JSON Web Key Set for each issuer")
+	}
+	sessions := sts.New(sts.Config{
+		Account: a.account, IAM: a.iam, Sealer: a.kms, Clock: o.clock, RealTime: time.Now, IssuerKeys: issuers.Keys,
+	})
 	a.server, err = server.New(ctx, server.Config{
-		Account: a.account, Region: o.region, State: a.db, KMS: a.kms, IAM: a.iam,
-		Gate: authz.New(a.account), Log: a.log, Clock: o.clock, SignatureClock: time.Now,
+		Account: a.account, Region: o.region, State: a.db, KMS: a.kms, IAM: a.iam, STS: sessions,
+		Gate: authz.New(a.account, a.iam, o.guardrails), Log: a.log, Clock: o.clock, SignatureClock: time.Now,
 		Logger: o.logger, Metrics: o.metrics, Timeout: o.timeout,
 	})
 	return a, err

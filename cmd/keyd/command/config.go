@@ -39,6 +39,11 @@ type Config struct {
 	LogLevel slog.Level `yaml:"log_level"`
 	// RequestTimeout bounds the work on one request. Default: 30s.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
+	// OIDCKeys are files with the keys of OIDC issuers, JSON Web Key Sets, by the
+	// URL of the issuer; those of others are fetched over HTTPS. Default: none.
+	OIDCKeys map[string]string `yaml:"oidc_jwks"`
+	// Guardrails limit everybody in the account. Default: none.
+	Guardrails GuardrailsConfig `yaml:"guardrails"`
 }
 
 // TokenConfig says which token to use and how.

@@ -46,6 +46,7 @@ type devOptions struct {
 	credentials string
 	offset      time.Duration
 	module      string
+	issuers     []string
 	logLevel    string
 	out, errOut io.Writer
 }
@@ -78,6 +79,7 @@ NOT FOR PRODUCTION: the token is a directory of files with its PIN beside it.`,
 	fs.StringVar(&o.credentials, "root-credentials", "", "ID:SECRET of the root user's access key (default random, and kept)")
 	fs.DurationVar(&o.offset, "clock-offset", 0, "move the clock of keys and schedules, not that of signatures")
 	fs.StringVar(&o.module, "module", "", "PKCS#11 module instead of SoftHSM2's own, as pkcs11-spy.so with PKCS11SPY set")
+	fs.StringArrayVar(&o.issuers, "oidc-jwks", nil, "ISSUER=FILE: keys of an OIDC issuer, instead of asking it; may be given again")
 	fs.StringVar(&o.logLevel, "log-level", "warn", "debug, info, warn or error")
 	return cmd
 }
@@ -99,6 +101,10 @@ func runDev(ctx context.Context, o devOptions) (err error) {
 		if _, err := iam.ParseCredentials(o.credentials); err != nil {
 			return usage(err, "as in --root-credentials AKIAEXAMPLE:secret")
 		}
+	}
+	issuers, err := issuerFiles(o.issuers)
+	if err != nil {
+		return err
 	}
 	if o.dir, err = filepath.Abs(o.dir); err != nil {
 		return err
@@ -127,7 +133,7 @@ func runDev(ctx context.Context, o devOptions) (err error) {
 	}
 	logger, reg := newLogger(o.errOut, level), newRegistry()
 	a, err := openAppliance(ctx, opening{
-		dir: o.dir, token: token, region: regionName.MatchString, clock: clock,
+		dir: o.dir, token: token, region: regionName.MatchString, clock: clock, issuers: issuers,
 		logger: logger, metrics: server.NewMetrics(reg),
 	})
 	if err != nil {

@@ -53,6 +53,10 @@ func runServe(ctx context.Context, o serveOptions) (err error) {
 	if c.Listen.Address == "" && c.Listen.Socket == "" {
 		return usage(errors.New("nowhere to listen"), "set listen.address or listen.socket")
 	}
+	guardrails, err := c.Guardrails.load()
+	if err != nil {
+		return err
+	}
 	if err := harden(); err != nil {
 		return err
 	}
@@ -70,7 +74,7 @@ func runServe(ctx context.Context, o serveOptions) (err error) {
 	reg := newRegistry()
 	a, err := openAppliance(ctx, opening{
 		dir: c.DataDir, token: token, region: inRegions(c.Regions), clock: time.Now,
-		timeout: c.RequestTimeout, logger: logger, metrics: server.NewMetrics(reg),
+		timeout: c.RequestTimeout, issuers: c.OIDCKeys, guardrails: guardrails, logger: logger, metrics: server.NewMetrics(reg),
 	})
 	if err != nil {
 		return openingFailure(err)

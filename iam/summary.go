@@ -1,0 +1,38 @@
+package iam
+
+import "math"
+
+// Summary counts what the account has, under the names of AWS's account summary,
+// together with the limits that are in force. What nothing limits here has the
+// largest number there is as its quota; what the appliance does not have counts 0.
+func (s *Service) Summary(tx Tx) map[string]int32 {
+	out := map[string]int32{
+		"AccessKeysPerUserQuota": maxAccessKeys, "VersionsPerPolicyQuota": maxVersions, "PolicySizeQuota": maxDocument,
+		"AttachedPoliciesPerUserQuota": maxAttached, "AttachedPoliciesPerGroupQuota": maxAttached,
+		"AttachedPoliciesPerRoleQuota": maxAttached,
+		"UserPolicySizeQuota":          maxInline, "GroupPolicySizeQuota": maxInline, "RolePolicySizeQuota": maxInline,
+		"AssumeRolePolicySizeQuota": maxDocument, "GlobalEndpointTokenVersion": 1,
+		"AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
+		"MFADevices": 0, "MFADevicesInUse": 0, "InstanceProfiles": 0, "InstanceProfilesQuota": 0,
+		"ServerCertificates": 0, "ServerCertificatesQuota": 0, "SigningCertificatesPerUserQuota": 0,
+	}
+	for _, unlimited := range []string{"UsersQuota", "GroupsQuota", "RolesQuota", "PoliciesQuota", "GroupsPerUserQuota", "PolicyVersionsInUseQuota"} {
+		out[unlimited] = math.MaxInt32
+	}
+	for counted, prefix := range map[string]string{
+		"Users": users, "Groups": groups, "Roles": roles, "Policies": policies, "Providers": providers,
+	} {
+		out[counted] = count(tx, prefix)
+	}
+	out["PolicyVersionsInUse"] = count(tx, versions)
+	out["AccountAccessKeysPresent"] = min(1, count(tx, rootAccessKey))
+	return out
+}
+
+// count is the number of records under prefix.
+func count(tx Tx, prefix string) (n int32) {
+	for range names(tx, prefix) {
+		n++
+	}
+	return n
+}

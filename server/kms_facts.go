@@ -1,0 +1,112 @@
+package server
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/keyd-hsm/keyd/api"
+	"github.com/keyd-hsm/keyd/api/kmsapi"
+	"github.com/keyd-hsm/keyd/authz"
+	"github.com/keyd-hsm/keyd/kms"
+)
+
+// keyFacts are the condition keys of section 12 that the request to an operation
+// on one key gives, beside those of the key.
+func keyFacts(in any) []authz.Fact {
+	switch in := in.(type) {
+	case *kmsapi.EncryptRequest:
+		return cryptoFacts(in.KeyId, in.EncryptionAlgorithm, in.EncryptionContext)
+	case *kmsapi.DecryptRequest:
+		return cryptoFacts(in.KeyId, in.EncryptionAlgorithm, in.EncryptionContext)
+	case *kmsapi.GenerateDataKeyRequest:
+		return cryptoFacts(in.KeyId, nil, in.EncryptionContext)
+	case *kmsapi.GenerateDataKeyWithoutPlaintextRequest:
+		return cryptoFacts(in.KeyId, nil, in.EncryptionContext)
+	case *kmsapi.DescribeKeyRequest:
+		return aliasFact(nil, in.KeyId)
+	case *kmsapi.PutKeyPolicyRequest:
+		return bypassFacts(in.BypassPolicyLockoutSafetyCheck)
+	case *kmsapi.ScheduleKeyDeletionRequest:
+		days := int32(kms.DefaultPendingWindow)
+		if in.PendingWindowInDays != nil {
+			days = *in.PendingWindowInDays
+		}
+		return []authz.Fact{{Key: "kms:ScheduleKeyDeletionPendingWindowInDays", Values: []string{strconv.Itoa(int(days))}}}
+	}
+	return nil
+}
+
+// cryptoFacts are those of encryption and decryption. The algorithm has a
+// default, as AWS's condition key has.
+func cryptoFacts(ref *string, algorithm *kmsapi.EncryptionAlgorithmSpec, context map[string]string) []authz.Fact {
+	name := kms.SymmetricDefault
+	if algorithm != nil {
+		name = string(*algorithm)
+	}
+	facts := make([]authz.Fact, 0, len(context)+3)
+	facts = append(facts, authz.Fact{Key: "kms:encryptionalgorithm", Values: []string{name}})
+	return aliasFact(contextFacts(facts, context), ref)
+}
+
+// contextFacts adds the pairs of an encryption context, and their keys.
+func contextFacts(facts []authz.Fact, context map[string]string) []authz.Fact {
+	if len(context) == 0 {
+		return facts
+	}
+	for key, value := range context {
+		facts = append(facts, authz.Fact{Key: "kms:EncryptionContext:" + key, Values: []string{value}})
+	}
+	keys := slices.Sorted(maps.Keys(context))
+	return append(facts, authz.Fact{Key: "kms:encryptioncontextkeys", Values: keys, List: true})
+}
+
+// aliasFact adds kms:RequestAlias where the request named the key by an alias.
+func aliasFact(facts []authz.Fact, ref *string) []authz.Fact {
+	if alias := kms.AliasNamed(api.Value(ref)); alias != "" {
+		facts = append(facts, authz.Fact{Key: "kms:requestalias", Values: []string{alias}})
+	}
+	return facts
+}
+
+// bypassFacts is there only if the parameter was sent (rule 9.2).
+func bypassFacts(bypass *bool) []authz.Fact {
+	if bypass == nil {
+		return nil
+	}
+	return []authz.Fact{{Key: "kms:BypassPolicyLockoutSafetyCheck", Values: []string{strconv.FormatBool(*bypass)}}}
+}
+
+// reEncryptFacts are those of one direction of ReEncrypt.
+func reEncryptFacts(ref *string, algorithm *kmsapi.EncryptionAlgorithmSpec, context map[string]string, same bool) []authz.Fact {
+	facts := cryptoFacts(ref, algorithm, context)
+	return append(facts, authz.Fact{Key: "kms:ReEncryptOnSameKey", Values: []string{strconv.FormatBool(same)}})
+}
+
+// createKeyFacts are those of CreateKey, defaults included.
+func createKeyFacts(in *kmsapi.CreateKeyRequest) []authz.Fact {
+	text := func(value, otherwise string) []string {
+		if value == "" {
+			value = otherwise
+		}
+		return []string{value}
+	}
+	spec := string(api.Value(in.KeySpec))
+	if spec == "" {
+		spec = string(api.Value(in.CustomerMasterKeySpec))
+	}
+	facts := append(bypassFacts(in.BypassPolicyLockoutSafetyCheck),
+		authz.Fact{Key: "kms:KeySpec", Values: text(spec, kms.SymmetricDefault)},
+		authz.Fact{Key: "kms:KeyUsage", Values: text(string(api.Value(in.KeyUsage)), kms.EncryptDecrypt)},
+		authz.Fact{Key: "kms:KeyOrigin", Values: text(string(api.Value(in.Origin)), kms.OriginKMS)},
+		authz.Fact{Key: "kms:MultiRegion", Values: []string{strconv.FormatBool(api.Value(in.MultiRegion))}})
+	if len(in.Tags) == 0 {
+		return facts
+	}
+	var keys []string
+	for _, t := range in.Tags {
+		keys = append(keys, api.Value(t.TagKey))
+		facts = append(facts, authz.Fact{Key: "aws:RequestTag/" + api.Value(t.TagKey), Values: []string{api.Value(t.TagValue)}})
+	}
+	return append(facts, authz.Fact{Key: "aws:TagKeys", Values: keys, List: true})
+}
