@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/keyd-hsm/keyd/api/stsapi"
 	"github.com/keyd-hsm/keyd/audit"
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
@@ -47,7 +48,7 @@ func (s *Server) event(c *call, f *fault) *audit.Event {
 	}
 	if f != nil {
 		e.ErrorCode, e.ErrorMessage = f.code, f.message
-	} else if c.route != nil && c.route.apply != nil && c.out != nil {
+	} else if c.route != nil && c.out != nil && (c.route.apply != nil || c.service == stsapi.Service) {
 		e.ResponseElements = parameters(c.out)
 	}
 	if c.identity.SignatureHash != "" {

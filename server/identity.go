@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/keyd-hsm/keyd/api/kmsapi"
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
 	"github.com/keyd-hsm/keyd/server/listen"
@@ -101,11 +102,18 @@ func (k *credential) find(ctx context.Context) (err error) {
 	return err
 }
 
+// globalRegion is what AWS's tools sign requests to IAM and the global STS for,
+// whatever region they are set to.
+const globalRegion = "us-east-1"
+
 // authenticate finds the caller by the request's signature.
 func (s *Server) authenticate(c *call) error {
 	k := &credential{keys: s.keys}
 	v := *s.verifier
 	v.Keys = k
+	if c.service.SigningName != kmsapi.Service.SigningName {
+		v.Region = func(region string) bool { return region == globalRegion || s.Region(region) }
+	}
 	id, err := v.Verify(c.r, c.body, c.service.SigningName)
 	if err != nil {
 		return err

@@ -180,3 +180,35 @@ func TestEventsHoldNoSecrets(t *testing.T) {
 		t.Errorf("event %s", last)
 	}
 }
+
+// TestEventsNameCredentials: which access key was issued is in the log, its
+// secret and session token are not.
+func TestEventsNameCredentials(t *testing.T) {
+	kit := testkit.Start(t)
+	for _, r := range []wireRequest{
+		{content: formContent, body: "Action=CreateAccessKey&Version=2010-05-08", service: "iam"},
+		{content: formContent, body: "Action=GetSessionToken&Version=2011-06-15", service: "sts"},
+	} {
+		status, _, body := r.send(t, kit)
+		if status != 200 {
+			t.Fatalf("HTTP %d %s", status, body)
+		}
+		part := func(name string) string {
+			_, rest, _ := strings.Cut(body, "<"+name+">")
+			text, _, _ := strings.Cut(rest, "</"+name+">")
+			return text
+		}
+		last := kit.Events(kit.Log.Size() - 1)[0]
+		if id := part("AccessKeyId"); len(id) != 20 || !bytes.Contains(last, []byte(id)) {
+			t.Errorf("access key %q is not in %s", id, last)
+		}
+		for _, name := range []string{"SecretAccessKey", "SessionToken"} {
+			if secret := part(name); secret != "" && bytes.Contains(last, []byte(secret)) {
+				t.Errorf("%s is in %s", name, last)
+			}
+		}
+		if len(part("SecretAccessKey")) != 40 {
+			t.Errorf("answer %s", body)
+		}
+	}
+}
