@@ -120,7 +120,11 @@ func (g *Gate) gather(ctx context.Context, r *Request, c Check) (*policy.Request
 		return nil, nil, err
 	}
 	target := g.gatherTarget(r, c, in)
-	return policy.NewRequest(principal(r.Caller), target, policy.NewContext(r.facts(c, target.Account)...)), in, nil
+	var facts *policy.Context
+	if in.Conditional() { // most requests are decided without a look at them
+		facts = policy.NewContext(r.facts(c, target.Account)...)
+	}
+	return policy.NewRequest(principal(r.Caller), target, facts), in, nil
 }
 
 // gatherTarget finds the policies of what a check is about.

@@ -1,6 +1,10 @@
 package policy
 
-import "maps"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // An index keeps this many actions, which bounds its memory; others are looked
 // up each time. Those under one policy rarely use more.
@@ -10,8 +14,23 @@ const maxIndexed = 64
 func (p *Policy) compile() {
 	for _, s := range p.Statements {
 		s.compile(p.Kind, p.Version == Version2012)
+		p.conditional = p.conditional || s.asksContext()
 	}
 	p.index.Store(&map[string][]*Statement{})
+}
+
+// asksContext reports whether a condition or variable of the statement looks into
+// the context of a request.
+func (s *Statement) asksContext() bool {
+	variable := func(v string) bool { return strings.Contains(v, "${") }
+	return len(s.Conditions) > 0 || slices.ContainsFunc(s.Resources.Values, variable)
+}
+
+// Conditional reports whether any of the policies looks into the context of a
+// request. For those that do not, a request may go without one.
+func (in *Policies) Conditional() (yes bool) {
+	in.each(func(_ Layer, p *Policy) { yes = yes || p != nil && p.conditional })
+	return yes
 }
 
 // about lists the statements that are about the request's action, in order. The

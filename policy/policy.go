@@ -35,9 +35,10 @@ type Policy struct {
 	ID         string
 	Statements []*Statement
 
-	text       []byte
-	unreadable bool
-	index      atomic.Pointer[map[string][]*Statement]
+	text        []byte
+	unreadable  bool
+	conditional bool // some statement looks into the context
+	index       atomic.Pointer[map[string][]*Statement]
 }
 
 // Parse reads a policy in order to save it and refuses what AWS refuses, with
