@@ -36,6 +36,23 @@ func TestGuardrails(t *testing.T) {
 	}
 }
 
+// TestGuardrailsExample: the configuration that docs/authorization.md shows is one.
+func TestGuardrailsExample(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "authorization.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "```yaml\n")
+	block, _, _ = strings.Cut(block, "```")
+	var c Config
+	if err := parseConfig([]byte(block), &c); err != nil {
+		t.Fatal(err)
+	}
+	if g := c.Guardrails; len(g.SCP) != 2 || len(g.RCP) != 1 {
+		t.Errorf("read as %+v", g)
+	}
+}
+
 // TestGuardrailsRefused: keyd does not start with a guardrail that it cannot
 // enforce.
 func TestGuardrailsRefused(t *testing.T) {
