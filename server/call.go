@@ -38,6 +38,7 @@ type call struct {
 	// What admit found: the key authorized, and for operations on two keys the
 	// one that the request is about second.
 	key, other *kms.Key
+	hidden     *kms.Key // named by a ciphertext only: a refusal must not tell that it exists
 	made       *kms.Key // by prepare
 	fresh      freshKey // by prepare of CreateAccessKey
 }

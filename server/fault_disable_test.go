@@ -117,6 +117,7 @@ func TestDisabledAfterAnswers(t *testing.T) {
 	go func() {
 		_, err := kit.KMS("eu-1").DisableKey(context.Background(), &kmsclient.DisableKeyInput{KeyId: &key})
 		returned <- err
+		close(returned)
 	}()
 	for size := kit.Log.Size(); kit.Log.Size() == size; {
 		time.Sleep(time.Millisecond) // until all is done but to return

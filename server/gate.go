@@ -22,6 +22,9 @@ func (s *Server) allow(c *call, checks []authz.Check) error {
 	if err != nil {
 		return err
 	}
+	if !d.Allowed && c.hidden != nil && d.Check.Key == c.hidden {
+		return kms.ErrCiphertextKey
+	}
 	if !d.Allowed {
 		return &kms.Error{Code: kms.CodeAccessDenied, Message: d.Reason}
 	}

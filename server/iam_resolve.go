@@ -155,7 +155,7 @@ func tagKeys(keys []string) []authz.Fact {
 	if len(keys) == 0 {
 		return nil
 	}
-	return []authz.Fact{{Key: "aws:TagKeys", Values: keys}}
+	return []authz.Fact{{Key: "aws:TagKeys", Values: keys, List: true}}
 }
 
 // boundaryFact is the fact about a permissions boundary, none for "".

@@ -71,39 +71,39 @@ func encrypt(s *Server, c *call, in *kmsapi.EncryptRequest) (*kmsapi.EncryptResp
 	return &kmsapi.EncryptResponse{CiphertextBlob: blob, KeyId: new(c.key.ARN()), EncryptionAlgorithm: &symmetric}, nil
 }
 
-// ciphertextKey finds the key that a ciphertext names, in the caller's region.
-// A key that the request names too must be that one.
+// ciphertextKey finds the key that the request names for a ciphertext or, where it
+// names none, the one that the ciphertext does, in the caller's region. Of the
+// latter nobody learns who may not use it.
 func ciphertextKey(s *Server, c *call, tx kms.Tx, ciphertext []byte, named *string) (*kms.Key, error) {
 	if ciphertext == nil {
 		return nil, &kms.Error{Code: kms.CodeValidation, Message: "1 validation error detected: Value null at 'ciphertextBlob' " +
 			"failed to satisfy constraint: Member must not be null"}
 	}
-	var want *kms.Key
 	if named != nil {
-		k, err := s.KMS.Resolve(c.ctx, tx, c.region, *named)
-		if err != nil {
-			return nil, err
-		}
-		want = k
+		return s.KMS.Resolve(c.ctx, tx, c.region, *named)
 	}
 	id, err := kms.CiphertextKeyID(ciphertext)
 	if err != nil {
-		return want, err
-	}
-	if want != nil {
-		if want.ID != id {
-			return want, &kms.Error{
-				Code:    kms.CodeIncorrectKey,
-				Message: "The key ID in the request does not identify a CMK that can perform this operation.",
-			}
-		}
-		return want, nil
+		return nil, err
 	}
 	k, err := s.KMS.KeyByID(c.ctx, tx, c.region, id)
 	if isNotFound(err) {
 		return nil, kms.ErrCiphertextKey
 	}
+	c.hidden = k
 	return k, err
+}
+
+// belongs refuses a ciphertext that is not of the key; asked after the gate.
+func belongs(ciphertext []byte, k *kms.Key) error {
+	id, err := kms.CiphertextKeyID(ciphertext)
+	if err == nil && id != k.ID {
+		err = &kms.Error{
+			Code:    kms.CodeIncorrectKey,
+			Message: "The key ID in the request does not identify a CMK that can perform this operation.",
+		}
+	}
+	return err
 }
 
 func resolveDecrypt(s *Server, c *call, tx kms.Tx, in *kmsapi.DecryptRequest) ([]authz.Check, error) {
@@ -112,6 +112,9 @@ func resolveDecrypt(s *Server, c *call, tx kms.Tx, in *kmsapi.DecryptRequest) ([
 }
 
 func decryptReady(c *call, in *kmsapi.DecryptRequest) error {
+	if err := belongs(in.CiphertextBlob, c.key); err != nil {
+		return err
+	}
 	return ready(cryptoOptions{
 		algorithm: in.EncryptionAlgorithm, context: in.EncryptionContext,
 		tokens: in.GrantTokens, recipient: in.Recipient, dryRun: in.DryRun,
@@ -148,6 +151,9 @@ func resolveReEncrypt(s *Server, c *call, tx kms.Tx, in *kmsapi.ReEncryptRequest
 }
 
 func reEncryptReady(c *call, in *kmsapi.ReEncryptRequest) error {
+	if err := belongs(in.CiphertextBlob, c.other); err != nil {
+		return err
+	}
 	from := cryptoOptions{algorithm: in.SourceEncryptionAlgorithm, context: in.SourceEncryptionContext, tokens: in.GrantTokens}
 	if err := ready(from, c.other, c.key); err != nil {
 		return err

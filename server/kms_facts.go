@@ -84,7 +84,7 @@ func reEncryptFacts(ref *string, algorithm *kmsapi.EncryptionAlgorithmSpec, cont
 }
 
 // createKeyFacts are those of CreateKey, defaults included.
-func createKeyFacts(in *kmsapi.CreateKeyRequest) []authz.Fact {
+func createKeyFacts(caller string, in *kmsapi.CreateKeyRequest) []authz.Fact {
 	text := func(value, otherwise string) []string {
 		if value == "" {
 			value = otherwise
@@ -96,6 +96,7 @@ func createKeyFacts(in *kmsapi.CreateKeyRequest) []authz.Fact {
 		spec = string(api.Value(in.CustomerMasterKeySpec))
 	}
 	facts := append(bypassFacts(in.BypassPolicyLockoutSafetyCheck),
+		authz.Fact{Key: "kms:CallerAccount", Values: []string{caller}},
 		authz.Fact{Key: "kms:KeySpec", Values: text(spec, kms.SymmetricDefault)},
 		authz.Fact{Key: "kms:KeyUsage", Values: text(string(api.Value(in.KeyUsage)), kms.EncryptDecrypt)},
 		authz.Fact{Key: "kms:KeyOrigin", Values: text(string(api.Value(in.Origin)), kms.OriginKMS)},

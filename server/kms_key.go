@@ -9,8 +9,8 @@ import (
 
 // resolveCreateKey asks for kms:CreateKey, and for kms:TagResource where tags
 // are given.
-func resolveCreateKey(_ *Server, _ *call, _ kms.Tx, in *kmsapi.CreateKeyRequest) ([]authz.Check, error) {
-	facts := createKeyFacts(in)
+func resolveCreateKey(_ *Server, c *call, _ kms.Tx, in *kmsapi.CreateKeyRequest) ([]authz.Check, error) {
+	facts := createKeyFacts(c.caller.Account, in)
 	checks := []authz.Check{{Action: "kms:CreateKey", Resource: "*", Facts: facts}}
 	if len(in.Tags) > 0 {
 		checks = append(checks, authz.Check{Action: "kms:TagResource", Resource: "*", Facts: facts})

@@ -43,7 +43,7 @@ func routes() []*route {
 		change(kmsOp("UpdateAlias"), levelWrite, resolveUpdateAlias, updateAlias),
 		change(kmsOp("DeleteAlias"), levelWrite, resolveDeleteAlias, deleteAlias),
 		query(kmsOp("ListAliases"), levelList, resolveListAliases, listAliases),
-	}, slices.Concat(stsRoutes(), iamEntityRoutes(), iamPolicyRoutes())...)
+	}, slices.Concat(stsRoutes(), iamEntityRoutes(), iamPolicyRoutes(), iamSimulateRoutes())...)
 }
 
 func kmsOp(name string) api.Operation { return operation(kmsapi.Service, name) }

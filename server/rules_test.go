@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"testing"
 
@@ -172,7 +173,18 @@ func TestResourceRules(t *testing.T) {
 		mine := must(byAlias()).CiphertextBlob
 		theirs := must(r.KMS(region).Encrypt(ctx, &kms.EncryptInput{KeyId: &other, Plaintext: []byte("m")})).CiphertextBlob
 		r.allowed("its own", second(c.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: mine})))
-		r.denied("another", second(c.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: theirs})), "kms:Decrypt on resource: "+keyARN(other)+" ")
+		r.denied("another, named", second(c.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: theirs, KeyId: &other})), "kms:Decrypt on resource: "+keyARN(other)+" ")
+	})
+	t.Run("11 no oracle", func(t *testing.T) {
+		const closed = "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access."
+		other := r.NewKey(region)
+		theirs := must(r.KMS(region).Encrypt(ctx, &kms.EncryptInput{KeyId: &other, Plaintext: []byte("m")})).CiphertextBlob
+		absent := bytes.Clone(theirs)
+		absent[3] ^= 1 // another key id
+		for what, blob := range map[string][]byte{"no right": theirs, "no such key": absent} {
+			refused(t, what, second(c.Decrypt(ctx, &kms.DecryptInput{CiphertextBlob: blob})), "AccessDeniedException", closed)
+			refused(t, what, second(c.ReEncrypt(ctx, &kms.ReEncryptInput{CiphertextBlob: blob, DestinationKeyId: &r.key})), "AccessDeniedException", closed)
+		}
 	})
 	t.Run("3.6 no resource", func(t *testing.T) {
 		for _, resource := range []string{"*", "arn:aws:kms:" + region + ":111122223333:*"} {
@@ -220,7 +232,7 @@ func TestCheckRules(t *testing.T) {
 	t.Run("3.7 ReEncrypt on both keys", func(t *testing.T) {
 		blob := must(r.KMS(region).Encrypt(ctx, &kms.EncryptInput{KeyId: &r.key, Plaintext: []byte("m")})).CiphertextBlob
 		both(t, func() error {
-			return second(c.ReEncrypt(ctx, &kms.ReEncryptInput{CiphertextBlob: blob, DestinationKeyId: &other}))
+			return second(c.ReEncrypt(ctx, &kms.ReEncryptInput{CiphertextBlob: blob, SourceKeyId: &r.key, DestinationKeyId: &other}))
 		}, [2]string{"kms:ReEncryptFrom", keyARN(r.key)}, [2]string{"kms:ReEncryptTo", keyARN(other)})
 	})
 	t.Run("3.7 CreateAlias on alias and key", func(t *testing.T) {
