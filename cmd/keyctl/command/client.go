@@ -15,6 +15,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go/middleware"
@@ -32,7 +33,12 @@ const (
 // client speaks to one keyd as one caller.
 type client struct {
 	kms *kms.Client
+	iam *iam.Client
 	sts *sts.Client
+
+	// credentials are what signs, and endpoint where it goes.
+	credentials aws.Credentials
+	endpoint    string
 }
 
 // connect reads the configuration and makes the clients; nothing is sent yet.
@@ -47,12 +53,16 @@ func (c *cli) connect(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+	credentials, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
 		return nil, c.credentialsMissing(err)
 	}
 	return &client{
 		kms: kms.NewFromConfig(cfg, func(o *kms.Options) { o.BaseEndpoint = &endpoint }),
+		iam: iam.NewFromConfig(cfg, func(o *iam.Options) { o.BaseEndpoint = &endpoint }),
 		sts: sts.NewFromConfig(cfg, func(o *sts.Options) { o.BaseEndpoint = &endpoint }),
+
+		credentials: credentials, endpoint: endpoint,
 	}, nil
 }
 

@@ -1,15 +1,16 @@
-// Package command is keyctl: keys, aliases, encryption and the audit log of
-// keyd from a shell.
+// Package command is keyctl: keys, encryption, identities, policies and the
+// audit log of keyd from a shell.
 //
-// [Main] is the whole program. Each verb has a file: an options struct, a
-// function that fills it from flags, and a run method that does the work and
-// never sees a flag. A verb talks to keyd through the official AWS client and
-// ends in one of three ways: what was asked, on standard output (as a table
-// for people or JSON for programs); bytes, where they were asked for; or a
-// [failure].
+// [Main] is the whole program. Each verb has a file, or shares one with its
+// twin: an options struct, a function that fills it from flags, and a run method
+// that does the work and never sees a flag. A verb talks to keyd through the
+// official AWS client and ends in one of three ways: what was asked, on standard
+// output (as a table for people or JSON for programs); bytes, where they were
+// asked for; or a [failure].
 //
-// Plaintexts and data keys go to standard output or the file named, nowhere
-// else: never into a message, never into a file that others can read.
+// Plaintexts, data keys and credentials go to standard output or the file named,
+// nowhere else (but for the cache of "keyctl credentials"): never into a message,
+// never into a file that others can read.
 package command
 
 import (
@@ -77,11 +78,13 @@ It finds keyd, and who you are, as every AWS program does: AWS_ENDPOINT_URL,
 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile of ~/.aws/config with
 endpoint_url. It never talks to an endpoint that was not configured.
 
-KEY is a key id, a key ARN, an alias name (alias/app) or an alias ARN.`,
+KEY is a key id, a key ARN, an alias name (alias/app) or an alias ARN. Users,
+groups and roles are named by name, policies and roles to assume by name or ARN.`,
 		Example: `  . ./dev/env                                    # what "keyd dev --dir dev" wrote
   keyctl key create --alias app
   echo secret | keyctl encrypt --key alias/app --context tenant=7 --out secret.enc
-  keyctl decrypt --context tenant=7 secret.enc`,
+  keyctl decrypt --context tenant=7 secret.enc
+  keyctl user create alice && keyctl policy attach ReadOnlyAccess --user alice`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
@@ -95,6 +98,8 @@ KEY is a key id, a key ARN, an alias name (alias/app) or an alias ARN.`,
 	root.AddCommand(
 		newWhoami(c), newKey(c), newAlias(c),
 		newEncrypt(c), newDecrypt(c), newReencrypt(c), newDatakey(c), newRandom(c),
+		newUser(c), newGroup(c), newRole(c), newPolicy(c), newAccessKey(c),
+		newAssumeRole(c), newSession(c), newCredentials(c), newReport(c),
 		newAudit(c), newCompletion(c), newVersion(c),
 		exitCodesTopic(), outputTopic(),
 	)

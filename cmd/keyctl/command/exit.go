@@ -15,7 +15,7 @@ const (
 	exitFailure                 // failed, for a reason with no number of its own
 	exitUsage                   // the command line or a value in it was not accepted
 	exitRefused                 // who you are, or what you may do
-	exitNotFound                // no such key, alias or file
+	exitNotFound                // no such key, identity, policy or file
 	exitCiphertext              // the ciphertext does not open with that key and context
 	exitUnavailable             // keyd or its token did not answer
 	exitState                   // the present state does not allow it
@@ -26,12 +26,12 @@ const (
 var exitMeanings = []string{
 	exitOK:          "done",
 	exitFailure:     "failed, for a reason with no number of its own",
-	exitUsage:       "the command line, or a value in it, was not accepted; nothing was changed",
+	exitUsage:       "the command line, a value in it or a policy was not accepted; nothing was changed",
 	exitRefused:     "refused: credentials missing, unknown or expired, or access denied",
-	exitNotFound:    "no such key, alias, file or directory",
+	exitNotFound:    "no such key, alias, user, group, role, policy, file or directory",
 	exitCiphertext:  "the ciphertext does not open: altered, another key, or another encryption context",
 	exitUnavailable: "keyd or its token did not answer; the same command may work later",
-	exitState:       "the present state does not allow it: disabled, pending deletion, or the name is taken",
+	exitState:       "the present state does not allow it: disabled, pending deletion, in use, or the name is taken",
 	exitBroken:      "the audit log does not verify",
 }
 

@@ -47,7 +47,8 @@ func outputTopic() *cobra.Command {
   - times are RFC 3339 in UTC
   - with --out, the bytes are in the file, and Out is its name instead
 
-  whoami                       UserId, Account, Arn
+  whoami                       UserId, Account, Arn, Kind, AccessKeyId, Temporary,
+                               RoleName, SessionName, Expiration
   key create, key describe     KeyId, Arn, Aliases, KeyState, KeySpec, KeyUsage,
                                Origin, CreationDate, DeletionDate, Description …
   key list                     Keys: a list of the same
@@ -67,6 +68,49 @@ func outputTopic() *cobra.Command {
   audit verify                 Valid, Origin, Size, Root, CheckpointSize,
                                CheckpointRoot, Segments; if it is not valid,
                                Problem, File, Line, Record (from 0)
+  user create, show            UserName, UserId, Arn, Path, CreateDate, Tags …;
+                               show: Groups, AttachedPolicies, PolicyNames,
+                               AccessKeys
+  user list                    Users: a list of the same
+  user tag                     UserName, Tags
+  group create, show           GroupName, GroupId, Arn, Path, CreateDate; show:
+                               Users, AttachedPolicies, PolicyNames
+  group list                   Groups: a list of the same
+  group add, remove            GroupName, Users (who was added or removed)
+  role create, show            RoleName, RoleId, Arn, AssumeRolePolicyDocument (a
+                               string), MaxSessionDuration …; show:
+                               AttachedPolicies, PolicyNames, LastUsedDate
+  role list                    Roles: a list of the same
+  role trust put, user delete, group delete, role delete
+                               UserName, GroupName or RoleName
+  policy create, show          PolicyName, PolicyId, Arn, DefaultVersionId …; show:
+                               VersionId, PolicyDocument (a string)
+  policy list                  Policies: a list of the same
+  policy versions              Versions: VersionId, IsDefaultVersion, CreateDate
+  policy update                PolicyArn, VersionId, IsDefaultVersion
+  policy delete                PolicyArn
+  policy attach, detach, put-inline, delete-inline
+                               UserName, GroupName or RoleName, and PolicyArn or
+                               PolicyName
+  policy lint                  Valid, Findings: File, Line, Column, Reason, Detail
+  policy summary               Statements: Sid, Line, Effect, Principals, Levels
+                               (Level, All, Actions), Unknown, Resources,
+                               Conditions
+  policy simulate              PolicySourceArn, EvaluationResults: EvalActionName,
+                               EvalResourceName, EvalDecision, MatchedStatements,
+                               MissingContextValues …
+  access-key create, rotate    UserName, AccessKeyId, SecretAccessKey, Status,
+                               CreateDate; rotate: PreviousAccessKeyIds
+  access-key list              AccessKeyMetadata: the same, and LastUsedDate
+  access-key enable, disable   UserName, AccessKeyId, Status
+  access-key delete            UserName, AccessKeyId
+  assume-role, session         Credentials: AccessKeyId, SecretAccessKey,
+                               SessionToken, Expiration; AssumedRoleUser
+  credentials                  Version, AccessKeyId, SecretAccessKey, SessionToken,
+                               Expiration (always JSON)
+  report credentials           Report: rows by the column names of the report
+  report unused                Days, Unused: Kind, Name, UserName, Status,
+                               CreateDate, LastUsedDate
   version                      Version, Go
 
 Errors are text on standard error in both formats; the exit code is for

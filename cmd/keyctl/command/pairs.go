@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// pairs is an encryption context on the command line: name=value, repeated.
+// pairs is an encryption context, or tags, on the command line: name=value,
+// repeated.
 // A value may hold "=", a name may not.
 type pairs map[string]string
 

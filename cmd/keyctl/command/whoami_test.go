@@ -22,8 +22,9 @@ func TestWhoami(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	args := []string{"whoami", "--endpoint", server.URL, "--region", "eu-7"}
-	if got, want := ok(t, "", args...), "arn       arn:aws:iam::111122223333:root\naccount   111122223333\nuser id   111122223333\n"; got != want {
+	if got, want := ok(t, "", args...), "arn          arn:aws:iam::111122223333:root\naccount      111122223333\nuser id      111122223333\nkind         root of the account\naccess key   AKIDEXAMPLE\n"; got != want {
 		t.Errorf("got\n%s", got)
 	}
-	wantJSON(t, ok(t, "", append(args, "-o", "json")...), `{"UserId":"111122223333","Account":"111122223333","Arn":"arn:aws:iam::111122223333:root"}`)
+	wantJSON(t, ok(t, "", append(args, "-o", "json")...), `{"UserId":"111122223333","Account":"111122223333","Arn":"arn:aws:iam::111122223333:root",
+		"Kind":"root of the account","AccessKeyId":"AKIDEXAMPLE","Temporary":false}`)
 }
