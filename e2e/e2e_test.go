@@ -30,6 +30,7 @@ import (
 //	port NAME               put a free port's number in a variable
 //	signal NAME             send a signal to the commands in the background
 //	without NAME FILE       fail if the file holds what the variable holds
+//	oidc ISSUER AUD SUB DIR make an OIDC issuer: its key set, and tokens
 //
 // When a script ends, every data directory it leaves must be sound: keyctl
 // audit verify and keyd fsck say so.
@@ -49,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"port":        cmdPort,
 			"signal":      cmdSignal,
 			"without":     cmdWithout,
+			"oidc":        cmdOIDC,
 		},
 	})
 }
