@@ -45,7 +45,7 @@ demo: setup build ## run the main job live, with explanations
 
 .PHONY: bench
 bench: setup build ## measure keyd against a bare HTTP server; BENCHFLAGS as in -each 10s
-	$(GO) run ./bench -keyd bin/keyd -dir bin $(BENCHFLAGS)
+	$(GO) run ./e2e/bench -keyd bin/keyd -dir bin $(BENCHFLAGS)
 
 .PHONY: microbench
 microbench: setup ## run Go's benchmarks; BENCH and PACKAGES choose
