@@ -44,8 +44,9 @@ demo: setup build ## run the main job live, with explanations
 	@scripts/demo
 
 .PHONY: bench
-bench: setup build ## measure keyd against a bare HTTP server; BENCHFLAGS as in -each 10s
+bench: setup build ## measure keyd against a bare HTTP server, then decisions; BENCHFLAGS as in -each 10s
 	$(GO) run ./e2e/bench -keyd bin/keyd -dir bin $(BENCHFLAGS)
+	$(GO) test -run '^$$' -bench 'Decide|Identities' -timeout 30m ./policy ./authz ./server
 
 .PHONY: microbench
 microbench: setup ## run Go's benchmarks; BENCH and PACKAGES choose
