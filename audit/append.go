@@ -149,6 +149,9 @@ func (l *Log) write(b *batch) error {
 			return l.fail(err)
 		}
 	}
+	if err := l.fill(l.offset + int64(len(b.lines))); err != nil {
+		return l.fail(err)
+	}
 	if err := l.writeAt(l.segment, b.lines, l.offset); err != nil {
 		return l.fail(err)
 	}
@@ -160,6 +163,27 @@ func (l *Log) write(b *batch) error {
 	l.offset += int64(len(b.lines))
 	l.uncheckedBy += int64(len(b.lines))
 	l.store(b.leaves)
+	return nil
+}
+
+// zeros is what segments are filled with.
+var zeros [64 << 10]byte
+
+// fill makes the segment longer when records up to end would: with zeros, which
+// no record holds, so that readers end before them. They become durable with the
+// records, or not, which is the same.
+func (l *Log) fill(end int64) error {
+	if end <= l.filled {
+		return nil
+	}
+	for at, to := end, end+l.ahead; at < to; {
+		n := min(to-at, int64(len(zeros)))
+		if err := l.writeAt(l.segment, zeros[:n], at); err != nil {
+			return err
+		}
+		at += n
+	}
+	l.filled = end + l.ahead
 	return nil
 }
 
@@ -181,8 +205,15 @@ func (l *Log) store(leaves []tlog.Hash) {
 	}
 }
 
-// rotate begins a new segment. All before is durable; the checkpoint says so.
+// rotate begins a new segment. All before is durable; the checkpoint says so. Only
+// the last segment may have zeros behind its records.
 func (l *Log) rotate() error {
+	if err := l.segment.Truncate(l.offset); err != nil {
+		return err
+	}
+	if err := l.sync(l.segment); err != nil {
+		return err
+	}
 	if err := l.checkpoint(); err != nil {
 		return err
 	}
@@ -196,7 +227,7 @@ func (l *Log) rotate() error {
 		return errors.Join(err, f.Close())
 	}
 	old := l.segment
-	l.segment, l.first, l.offset = f, l.tree.size, 0
+	l.segment, l.first, l.offset, l.filled = f, l.tree.size, 0, 0
 	return old.Close()
 }
 

@@ -104,7 +104,7 @@ func (e Event) Encode() ([]byte, error) {
 	e.EventCategory = orElse(e.EventCategory, "Management")
 	e.clip()
 	e.omit(maxDocument, maxExtra)
-	line, err := json.Marshal(e)
+	line, err := e.encode()
 	if err != nil {
 		return nil, fmt.Errorf("event %s: %w", e.EventID, err)
 	}
@@ -115,7 +115,7 @@ func (e Event) Encode() ([]byte, error) {
 	// resources the texts that remain cannot fill a record, even escaped.
 	e.omit(0, 0)
 	e.Resources = nil
-	return json.Marshal(e)
+	return e.encode()
 }
 
 func orElse(s, otherwise string) string {

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/keyd-hsm/keyd/audit"
 )
@@ -151,4 +152,63 @@ func BenchmarkEncode(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// TestEncodeAsEncodingJSON: the encoder written by hand says what encoding/json
+// would by the tags of Event, for any content and whatever is left out.
+func TestEncodeAsEncodingJSON(t *testing.T) {
+	document := rapid.SampledFrom([]string{"", "null", `{}`, `{"a": [1, "<&>"], "b":{"c":null}}`, "{\n}"})
+	rapid.Check(t, func(t *rapid.T) {
+		text := func(name string) string { return rapid.StringN(0, 20, 80).Draw(t, name) }
+		raw := func(name string) json.RawMessage {
+			if s := document.Draw(t, name); s != "" {
+				return json.RawMessage(s)
+			}
+			return nil
+		}
+		e := audit.Event{
+			EventVersion: "1.11", ManagementEvent: true, EventType: "AwsApiCall", EventCategory: "Management",
+			UserIdentity: audit.UserIdentity{
+				Type: text("type"), PrincipalID: text("principal"), ARN: text("arn"), AccountID: text("account"),
+				AccessKeyID: text("key"), UserName: text("name"), InvokedBy: text("by"),
+			},
+			EventTime:   time.Unix(rapid.Int64Range(0, 1<<34).Draw(t, "time"), 0).UTC(),
+			EventSource: text("source"), EventName: text("event"), AWSRegion: text("region"), SourceIPAddress: text("ip"),
+			UserAgent: text("agent"), ErrorCode: text("code"), ErrorMessage: text("message"),
+			RequestParameters: raw("parameters"), ResponseElements: raw("elements"),
+			AdditionalEventData: raw("additional"), ServiceEventDetails: raw("details"),
+			RequestID: text("request"), EventID: text("id"), ReadOnly: rapid.Bool().Draw(t, "read only"),
+			RecipientAccountID: text("recipient"),
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "resources") {
+			e.Resources = append(e.Resources, audit.Resource{text("owner"), text("kind"), text("resource")})
+		}
+		if rapid.Bool().Draw(t, "tls") {
+			e.TLSDetails = &audit.TLSDetails{text("version"), text("suite"), text("host")}
+		}
+		if rapid.Bool().Draw(t, "session") {
+			e.UserIdentity.SessionContext = &audit.SessionContext{Attributes: &audit.SessionAttributes{text("date"), text("mfa")}}
+			if rapid.Bool().Draw(t, "issuer") {
+				e.UserIdentity.SessionContext.SessionIssuer = &audit.SessionIssuer{text("t"), text("p"), text("a"), text("c"), text("n")}
+			}
+		}
+		got, err := e.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a, b any
+		if err := json.Unmarshal(got, &a); err != nil {
+			t.Fatalf("%s: %v", got, err)
+		}
+		if err := json.Unmarshal(want, &b); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(b, a); diff != "" {
+			t.Fatal(diff)
+		}
+	})
 }

@@ -4,9 +4,9 @@ import "os"
 
 // Tuning is what tests set otherwise; zero fields keep the standard.
 type Tuning struct {
-	MaxSegment, CheckpointEvery int64
-	WriteAt                     func(f *os.File, b []byte, off int64) error
-	Sync                        func(f *os.File) error
+	MaxSegment, CheckpointEvery, Ahead int64
+	WriteAt                            func(f *os.File, b []byte, off int64) error
+	Sync                               func(f *os.File) error
 }
 
 func (t Tuning) tuning() tuning {
@@ -16,6 +16,9 @@ func (t Tuning) tuning() tuning {
 	}
 	if t.CheckpointEvery != 0 {
 		tn.checkpointEvery = t.CheckpointEvery
+	}
+	if t.Ahead != 0 {
+		tn.ahead = t.Ahead
 	}
 	if t.WriteAt != nil {
 		tn.writeAt = t.WriteAt

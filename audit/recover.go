@@ -88,7 +88,7 @@ func (l *Log) load() (rec Recovery, err error) {
 type tail struct {
 	hashes []byte // of the records after the checkpoint
 	unsure int64  // offset in the last segment from which records may not be on the medium
-	torn   int64  // bytes behind the last record of the last segment
+	torn   int64  // bytes behind the last record of the last segment, without zeros at its end
 }
 
 // readTail reads the records after the checkpoint into the tree and sets the
@@ -121,6 +121,9 @@ func (l *Log) readTail(c Checkpoint) (t tail, err error) {
 		if t.torn > 0 && i < len(firsts)-1 {
 			return t, l.faultAt(l.tree.size, "not a record, though more segments follow")
 		}
+	}
+	if t.torn, err = written(l.dir, l.first, l.offset); err != nil {
+		return t, err
 	}
 	if l.tree.size < sure {
 		return t, l.faultAt(l.tree.size, fmt.Sprintf("log ends here; hashes of %d records are there", sure))
@@ -246,11 +249,11 @@ func (l *Log) settle(c Checkpoint, t tail) (err error) {
 	if l.segment, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
 		return err
 	}
-	if l.tree.size == c.N && t.torn == 0 && l.first == c.Segment {
-		return l.trimHashes()
-	}
 	if err := l.segment.Truncate(l.offset); err != nil {
 		return err
+	}
+	if l.tree.size == c.N && t.torn == 0 && l.first == c.Segment {
+		return l.trimHashes()
 	}
 	// Lines without a hash may be those on which a sync failed. The kernel then
 	// holds them as written though the medium lacks them, and would have nothing

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -111,6 +112,34 @@ func (s *scanner) rewind() error {
 	}
 	s.r.Reset(s.f)
 	return nil
+}
+
+// written is the length of what stands behind offset in a segment, without the
+// zeros at its end, which are space for records to come.
+func written(dir string, first, offset int64) (int64, error) {
+	f, err := os.Open(filepath.Join(dir, segmentName(first)))
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		return 0, err
+	}
+	last, at := int64(0), int64(0)
+	buf := make([]byte, len(zeros))
+	for {
+		n, err := f.Read(buf)
+		if m := len(bytes.TrimRight(buf[:n], "\x00")); m > 0 {
+			last = at + int64(m)
+		}
+		at += int64(n)
+		if errors.Is(err, io.EOF) {
+			return last, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
 }
 
 func (s *scanner) close() error { return s.f.Close() }

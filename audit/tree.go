@@ -28,12 +28,15 @@ func (t *tree) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return hashes, nil
 }
 
-// add appends a record and returns the hashes that it stores: its own and
-// those of the subtrees that it completes.
+// add appends a record and returns the hashes that it stores, as
+// tlog.StoredHashesForRecordHash gives them: its own and those of the subtrees
+// that it completes, one for each bit that is set at the end of size.
 func (t *tree) add(leaf tlog.Hash) []tlog.Hash {
-	hashes, err := tlog.StoredHashesForRecordHash(t.size, leaf, t)
-	if err != nil {
-		panic(err) // ReadHashes above returns none
+	completes := bits.TrailingZeros64(^uint64(t.size))
+	hashes := make([]tlog.Hash, 1, 1+completes)
+	hashes[0] = leaf
+	for level := range completes {
+		hashes = append(hashes, tlog.NodeHash(t.edge[level], hashes[level]))
 	}
 	copy(t.edge[:], hashes)
 	t.size++

@@ -20,7 +20,7 @@ type Report struct {
 	Checkpoint tlog.Tree // of those that the checkpoint covers
 	Segments   int
 	Unhashed   int64 // records at the end whose hashes are not in the file yet
-	Torn       int64 // bytes behind the last record: a write at work or cut short
+	Torn       int64 // bytes behind the last record, but for zeros at the end: a write at work or cut short
 }
 
 // Verify proves, from the files alone, that the records of the log in dir are
@@ -132,10 +132,7 @@ func (v *verifier) readSegment(last bool) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, errTorn) && last && v.tree.size >= v.sure:
-			info, err := v.scan.f.Stat()
-			if err == nil {
-				v.report.Torn = info.Size() - v.scan.offset
-			}
+			v.report.Torn, err = written(v.dir, v.scan.first, v.scan.offset)
 			return err
 		case errors.Is(err, errTorn):
 			return v.scan.fault(v.tree.size, "line is not a record")
