@@ -35,6 +35,7 @@ type options struct {
 	rounds int           // how often all is measured
 	each   time.Duration // how long one measurement lasts
 	many   int           // connections, beside 1
+	keys   int           // how many an appliance of its own is filled with; 0: none
 	only   string        // name of the one operation to measure; empty: all, and the token
 	out    io.Writer
 }
@@ -49,6 +50,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "`times` that everything is measured")
 	flag.DurationVar(&o.each, "each", time.Second, "`duration` of each measurement")
 	flag.IntVar(&o.many, "connections", 64, "`number` of connections, beside one")
+	flag.IntVar(&o.keys, "keys", 100_000, "`number` of keys to fill an appliance with, after the rest; 0 for none")
 	flag.StringVar(&o.only, "only", "", "the one `operation` to measure, with many connections, as in Encrypt")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -108,7 +110,14 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 	}
-	return b.print(o.out)
+	if err := b.print(o.out); err != nil || o.keys == 0 || o.only != "" {
+		return err
+	}
+	report, err := measureKeys(ctx, o, filepath.Join(dir, "keys"))
+	if err != nil {
+		return fmt.Errorf("with %d keys: %w", o.keys, err)
+	}
+	return report.print(o.out)
 }
 
 // A bench is a run under way.

@@ -34,7 +34,7 @@ func self(t *testing.T) string {
 // of it does.
 func TestRun(t *testing.T) {
 	var out strings.Builder
-	o := options{keyd: self(t), dir: t.TempDir(), rounds: 2, each: 200 * time.Millisecond, many: 8, out: &out}
+	o := options{keyd: self(t), dir: t.TempDir(), rounds: 2, each: 200 * time.Millisecond, many: 8, keys: 50, out: &out}
 	if err := run(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +42,7 @@ func TestRun(t *testing.T) {
 		"Encrypt 1", "Encrypt 8", "floor of Decrypt 1", "Decrypt 8", "GenerateDataKey 8",
 		"token: MAC, cached handle 1", "token: unwrap and MAC 8", "token: Random(32) 8", "token: Generate 1",
 		"Benchmark/Encrypt/connections=8", "The mark is",
+		"WITH 50 KEYS", "CreateKey", "start-up", "Encrypt, Zipf mix of all",
 	} {
 		if !slices.ContainsFunc(strings.Split(out.String(), "\n"), func(l string) bool {
 			return strings.HasPrefix(strings.Join(strings.Fields(l), " "), line)

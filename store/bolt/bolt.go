@@ -7,7 +7,8 @@
 // A commit is two syncs: first the new pages, which nothing refers to yet, then
 // the one page that refers to them. So kill -9 or a power cut at any instant
 // leaves the state before the change or after it, and the next Open needs no
-// repair. Views started while an Update is in its second sync may see the
+// repair. Updates that come while another is at work share the next commit, so that
+// many at a time cost hardly more than one. Views started while an Update is in its second sync may see the
 // change a moment before Update returns.
 //
 // Deleted values stay readable in freed pages until [DB.Scrub] overwrites them.
@@ -55,8 +56,9 @@ type DB struct {
 	readers readers
 	watches watches
 
-	mu     sync.Mutex
-	failed error // guarded by mu; ErrBroken or ErrClosed once it is over
+	mu      sync.Mutex
+	failed  error   // guarded by mu; ErrBroken or ErrClosed once it is over
+	waiting []*turn // guarded by mu; Updates that nobody has called yet, in their order
 }
 
 var _ store.DB = (*DB)(nil)
@@ -72,40 +74,7 @@ func (d *DB) View(ctx context.Context, fn func(store.Tx) error) error {
 		return mapClosed(err)
 	}
 	defer btx.Rollback()
-	return run(btx, fn, new(tx))
-}
-
-// Update implements store.DB.
-func (d *DB) Update(ctx context.Context, fn func(store.Tx) error) error {
-	release, err := d.lockWriter(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	btx, err := d.bolt.Begin(true)
-	if err != nil {
-		return mapClosed(err)
-	}
-	// After Commit this does nothing; after an error, a panic or a
-	// runtime.Goexit in fn it leaves no trace of what fn wrote.
-	defer btx.Rollback()
-	t := &tx{writable: true}
-	if err := run(btx, fn, t); err != nil {
-		return err
-	}
-	if len(t.changed) == 0 {
-		return nil
-	}
-	if err := d.commit(btx); err != nil {
-		return err
-	}
-	d.watches.tell(t.changed)
-	return nil
-}
-
-// run lends a transaction to fn and makes it useless afterwards.
-func run(btx *bbolt.Tx, fn func(store.Tx) error, t *tx) error {
-	t.bucket = btx.Bucket(stateBucket)
+	t := &tx{bucket: btx.Bucket(stateBucket)}
 	defer func() { t.bucket = nil }()
 	return fn(t)
 }

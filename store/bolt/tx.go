@@ -19,9 +19,10 @@ var errEnded = errors.New("transaction has ended")
 
 // tx is one transaction over the one bucket that holds the state.
 type tx struct {
-	bucket   *bbolt.Bucket // nil once the transaction has ended
-	writable bool
-	changed  map[string]struct{}
+	bucket *bbolt.Bucket // nil once the transaction has ended
+	// before holds what stood under the keys that were written; nil where nothing
+	// may be.
+	before map[string]previous
 }
 
 func (t *tx) Get(key string) ([]byte, error) {
@@ -42,10 +43,10 @@ func (t *tx) Put(key string, value []byte) error {
 	// bbolt keeps the slice until it commits, and takes nil for "not there".
 	kept := make([]byte, len(value))
 	copy(kept, value)
+	t.note(key)
 	if err := t.bucket.Put([]byte(key), kept); err != nil {
 		return fmt.Errorf("key %q: %w", key, err)
 	}
-	t.note(key)
 	return nil
 }
 
@@ -57,10 +58,10 @@ func (t *tx) Delete(key string) error {
 	if t.bucket.Get(k) == nil {
 		return nil
 	}
+	t.note(key)
 	if err := t.bucket.Delete(k); err != nil {
 		return fmt.Errorf("key %q: %w", key, err)
 	}
-	t.note(key)
 	return nil
 }
 
@@ -82,15 +83,17 @@ func (t *tx) Scan(prefix, after string) iter.Seq2[string, []byte] {
 	}
 }
 
+// note keeps what stands under key, the first time that it is written.
 func (t *tx) note(key string) {
-	if t.changed == nil {
-		t.changed = make(map[string]struct{})
+	if _, noted := t.before[key]; noted {
+		return
 	}
-	t.changed[key] = struct{}{}
+	v := t.bucket.Get([]byte(key))
+	t.before[key] = previous{value: bytes.Clone(v), there: v != nil}
 }
 
 func (t *tx) checkWrite(key string) error {
-	if !t.writable {
+	if t.before == nil {
 		return store.ErrReadOnly
 	}
 	return t.check(key)

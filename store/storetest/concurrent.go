@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -61,9 +62,14 @@ func testWatchOrder(t *testing.T, open func() store.DB) {
 	defer db.Watch("n/", func(keys []string) {
 		mu.Lock()
 		defer mu.Unlock()
-		n, _ := strconv.Atoi(keys[0][2:])
-		order = append(order, n)
-		heard[keys[0]]++
+		var together []int // Updates may share a commit
+		for _, key := range keys {
+			n, _ := strconv.Atoi(key[2:])
+			together = append(together, n)
+			heard[key]++
+		}
+		slices.Sort(together)
+		order = append(order, together...)
 	})()
 	var wg sync.WaitGroup
 	for range writers {
@@ -82,6 +88,55 @@ func testWatchOrder(t *testing.T, open func() store.DB) {
 	if len(order) != writers*each || !slices.IsSorted(order) {
 		t.Errorf("order of what the watch heard: %v", order)
 	}
+}
+
+// testTogether lets many writers wait for each other, so that an implementation
+// which commits several at once does: those that fail or panic leave no trace among
+// those that succeed, also where they wrote over each other's keys.
+func testTogether(t *testing.T, open func() store.DB) {
+	db := opened(t, open)
+	if err := db.Update(context.Background(), func(tx store.Tx) error { return tx.Put("kept", []byte("before")) }); err != nil {
+		t.Fatal(err)
+	}
+	const writers = 60
+	refused := errors.New("refused")
+	spoil := func(tx store.Tx) error {
+		return errors.Join(tx.Put("kept", []byte("spoilt")), tx.Put("new", nil), tx.Delete("kept"), tx.Put("shared", []byte("spoilt")))
+	}
+	write := func(i int) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				err = errors.Join(err, p.(error))
+			}
+		}()
+		return db.Update(context.Background(), func(tx store.Tx) error {
+			switch i % 3 {
+			case 0:
+				return errors.Join(spoil(tx), refused)
+			case 1:
+				if err := spoil(tx); err != nil {
+					return err
+				}
+				panic(refused)
+			}
+			return errors.Join(tx.Put(fmt.Sprintf("w/%d", i), nil), tx.Put("shared", []byte("good")))
+		})
+	}
+	var wg sync.WaitGroup
+	for i := range writers {
+		wg.Go(func() {
+			if err := write(i); (i%3 == 2) != (err == nil) || err != nil && !errors.Is(err, refused) {
+				t.Errorf("writer %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	want := []pair{{"kept", "before"}, {"shared", "good"}}
+	for i := 2; i < writers; i += 3 {
+		want = append(want, pair{fmt.Sprintf("w/%d", i), ""})
+	}
+	slices.SortFunc(want, func(a, b pair) int { return strings.Compare(a.key, b.key) })
+	wantState(t, db, want...)
 }
 
 // countUp adds one to the key "count" and puts a key "n/<count>".

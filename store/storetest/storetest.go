@@ -34,6 +34,7 @@ func Run(t *testing.T, place Maker) {
 		{"Snapshot", testSnapshot},
 		{"WatchKeys", testWatchKeys},
 		{"WatchOrder", testWatchOrder},
+		{"Together", testTogether},
 		{"Context", testContext},
 		{"Concurrent", testConcurrent},
 		{"Reopen", testReopen},
