@@ -46,7 +46,7 @@ demo: setup build ## run the main job live, with explanations
 .PHONY: bench
 bench: setup build ## measure keyd against a bare HTTP server, then decisions; BENCHFLAGS as in -each 10s
 	$(GO) run ./e2e/bench -keyd bin/keyd -dir bin $(BENCHFLAGS)
-	$(GO) test -run '^$$' -bench 'Decide|Identities' -timeout 30m ./policy ./authz ./server
+	$(GO) test -run '^$$' -bench 'Decide|Identities|Grants' -timeout 30m ./policy ./authz ./server
 
 .PHONY: microbench
 microbench: setup ## run Go's benchmarks; BENCH and PACKAGES choose
@@ -55,6 +55,11 @@ microbench: setup ## run Go's benchmarks; BENCH and PACKAGES choose
 .PHONY: soak
 soak: setup ## the long form of the crash and load tests, for hours
 	KEYD_SOAK=1 $(GO) test -race -count=1 -timeout 12h -v -run 'Crash|Soak' ./...
+
+.PHONY: clients
+clients: setup ## run other people's programs against keyd: SOPS, cosign, AWS's SDKs, …
+	@scripts/setup node:nodejs npm:npm
+	cd e2e/clients && $(GO) vet ./... && $(GO) test -count=1 -timeout 30m ./...
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME

@@ -8,7 +8,7 @@
 // asks package policy. The default is to deny; a policy that cannot be read
 // denies too.
 //
-// A Gate holds no state of its own and is safe for concurrent use. Rule numbers
+// A Gate decides by what is stored, and is safe for concurrent use. Rule numbers
 // are those of the authorization rules in docs/authorization.md.
 package authz
 
@@ -30,8 +30,14 @@ type Check struct {
 	// does. At most one is set; with none, identity policies alone decide.
 	Key    *kms.Key
 	Trust  *iam.Role
-	Public bool   // always allowed, even under an explicit deny: GetCallerIdentity
-	Facts  []Fact // condition keys of this check, beside those of the request
+	Public bool // always allowed, even under an explicit deny: GetCallerIdentity
+	// Child is what the grant to be made permits; of kms:CreateGrant only.
+	Child *kms.GrantScope
+	// Retires is the grant to be retired: who may, the grant says, and the policy
+	// of its Key does not count (rule 7.7).
+	Retires *kms.Grant
+	Facts   []Fact // condition keys of this check, beside those of the request
+	Region  string // where the check is about something in another region than the request's
 }
 
 // A Fact is a condition key with its values, as "iam:PolicyARN" or
@@ -62,12 +68,14 @@ type Guardrails struct{ SCP, RCP [][]*policy.Policy }
 type Gate struct {
 	account    string
 	iam        *iam.Service
+	keys       *kms.Service
 	guardrails Guardrails
+	sessions   compiled
 }
 
 // New makes the gate of an account.
-func New(account string, identities *iam.Service, g Guardrails) *Gate {
-	return &Gate{account: account, iam: identities, guardrails: g}
+func New(account string, identities *iam.Service, keys *kms.Service, g Guardrails) *Gate {
+	return &Gate{account: account, iam: identities, keys: keys, guardrails: g}
 }
 
 // Decide allows when there is at least one check and every one is allowed. The
@@ -120,17 +128,23 @@ func (g *Gate) gather(ctx context.Context, r *Request, c Check) (*policy.Request
 		return nil, nil, err
 	}
 	target := g.gatherTarget(r, c, in)
+	var err error
+	if in.Grant, err = g.grantClass(ctx, r.Caller, c); err != nil {
+		return nil, nil, err
+	}
 	var facts *policy.Context
 	if in.Conditional() { // most requests are decided without a look at them
-		facts = policy.NewContext(r.facts(c, target.Account)...)
+		facts = r.context(c, target.Account)
 	}
 	return policy.NewRequest(principal(r.Caller), target, facts), in, nil
 }
 
 // gatherTarget finds the policies of what a check is about.
 func (g *Gate) gatherTarget(r *Request, c Check, in *policy.Policies) policy.Target {
-	target := policy.Target{Action: c.Action, Resource: c.Resource, Account: g.account, Region: r.Region}
+	target := policy.Target{Action: c.Action, Resource: c.Resource, Account: g.account, Region: r.in(c)}
 	switch {
+	case c.Retires != nil:
+		target.Account, target.Region = c.Key.Account, c.Key.Region
 	case c.Key != nil:
 		in.Resource, in.RCP = c.Key.CompiledPolicy(), g.guardrails.RCP
 		target.Account, target.Region = c.Key.Account, c.Key.Region
@@ -158,7 +172,7 @@ func (g *Gate) gatherCaller(ctx context.Context, p iam.Principal, in *policy.Pol
 		return nil
 	}
 	for _, text := range p.Session.Policies {
-		limit, err := policy.Load("session policy", []byte(text), policy.Session)
+		limit, err := g.sessions.session(text)
 		if err != nil {
 			return err
 		}

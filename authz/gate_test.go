@@ -36,7 +36,7 @@ func start(t testing.TB) *gated {
 }
 
 func (g *gated) gate(rails authz.Guardrails) *authz.Gate {
-	return authz.New(testkit.Account, g.Identities, rails)
+	return authz.New(testkit.Account, g.Identities, g.Service, rails)
 }
 
 func document(statements string) string {

@@ -74,6 +74,12 @@ func (g *Gate) Simulate(ctx context.Context, s *Simulation, c Check) (*Simulated
 	if s.Alone {
 		in.SCP, in.RCP = nil, nil
 	}
+	if !s.Alone && s.Resource == nil {
+		var err error
+		if in.Grant, err = g.grantClass(ctx, s.Caller, c); err != nil {
+			return nil, err
+		}
+	}
 	facts := s.known(c, target.Account)
 	who := principal(s.Caller)
 	question := policy.NewRequest(who, target, policy.NewContext(facts...))

@@ -13,6 +13,7 @@ package hsm
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"slices"
 )
@@ -31,6 +32,9 @@ var (
 	ErrExists = errors.New("exists on the token already")
 	// ErrWrapped: the wrapped key was altered, truncated or wrapped under another key.
 	ErrWrapped = errors.New("wrapped key does not open")
+	// ErrMaterial: an envelope opened, and what is in it is no key of the type and
+	// length that was to be imported.
+	ErrMaterial = errors.New("imported key is of another type or length")
 	// ErrPIN: the token refused the PIN. It is never retried, because tokens lock.
 	ErrPIN = errors.New("token refused the PIN")
 )
@@ -61,9 +65,33 @@ type Token interface {
 	// ErrNotFound when it is not there.
 	DestroyResident(ctx context.Context, id string) error
 
-	// MAC computes HMAC-SHA-256 of data in the token with a key of type
-	// [HMACSHA256]. The result has 32 bytes.
+	// GeneratePair is Generate for a key pair: the private key wrapped, and the
+	// public one as SubjectPublicKeyInfo (RFC 5280), in DER. ErrUnsupported for a
+	// type that the token cannot wrap: such pairs are resident.
+	GeneratePair(ctx context.Context, domain string, t KeyType, u Use) (wrapped, public []byte, err error)
+	// GenerateResidentPair is GenerateResident for a key pair.
+	GenerateResidentPair(ctx context.Context, id string, t KeyType, u Use) (public []byte, err error)
+	// Import takes a key of type t that was sent to the token in an envelope and
+	// returns it wrapped under the domain key; it never stands in clear outside
+	// the token. The public key of a pair is found from the private one. ErrWrapped
+	// when the envelope does not open, ErrMaterial when what is in it is no key of
+	// that type and length; up to seven bytes of a secret may be missing where the
+	// token does not tell, and are zeros then.
+	Import(ctx context.Context, domain string, t KeyType, u Use, e Envelope) (wrapped, public []byte, err error)
+
+	// MAC computes the HMAC of data in the token with the hash of k's type.
 	MAC(ctx context.Context, k Key, data []byte) ([]byte, error)
+	// Sign signs in the token with a key of use [Sign]. The input is a digest of
+	// a.Hash, never hashed again, or with [EdDSA] the message. ECDSA signatures
+	// are in DER (RFC 3279), EdDSA ones 64 bytes, RSA ones as long as the modulus.
+	Sign(ctx context.Context, k Key, a Signing, input []byte) (signature []byte, err error)
+	// Decrypt is the RSA private operation without padding, with a key of use
+	// [Decrypt] or [Transport]: input and output are as long as the modulus.
+	Decrypt(ctx context.Context, k Key, ciphertext []byte) ([]byte, error)
+	// Derive is ECDH with a key of use [Derive]: the x coordinate of the product
+	// with the peer's point, which is uncompressed (SEC 1, section 2.3.3) and has
+	// been checked to lie on the curve.
+	Derive(ctx context.Context, k Key, point []byte) (secret []byte, err error)
 	// Random returns n bytes from the token's generator.
 	Random(ctx context.Context, n int) ([]byte, error)
 
@@ -90,18 +118,71 @@ func (i Info) String() string {
 	return `"` + i.Label + `" (serial ` + i.Serial + `)`
 }
 
-// KeyType says what a generated key is for.
+// KeyType says what a generated key is.
 type KeyType int
 
+// Secrets that compute HMAC with the hash of their name, as long as its output;
+// and key pairs. HMACSHA256 is also the type of backing keys for encryption.
 const (
-	// HMACSHA256 is a 256-bit generic secret that only ever computes HMAC-SHA-256.
 	HMACSHA256 KeyType = iota + 1
+	HMACSHA224
+	HMACSHA384
+	HMACSHA512
+	RSA2048
+	RSA3072
+	RSA4096
+	P256
+	P384
+	P521
+	Secp256k1
+	Ed25519
 )
 
-// Key names a key for one operation: a wrapped one by its domain key and
-// wrapped form, a resident one by its id. Exactly one of Wrapped and Resident
-// is set.
+// Use says what the private key of a pair may do; secrets have none.
+type Use int
+
+// Uses of private keys, each alone.
+const (
+	Sign Use = iota + 1
+	Decrypt
+	Derive
+	// Transport keys open envelopes: RSA only.
+	Transport
+)
+
+// Scheme is a signature scheme.
+type Scheme int
+
+// Schemes: RFC 8017 sections 8.2 and 8.1 (salt as long as the hash, MGF1 with the
+// same hash), FIPS 186-5 section 6, RFC 8032 section 5.1.
+const (
+	PKCS1v15 Scheme = iota + 1
+	PSS
+	ECDSA
+	EdDSA
+)
+
+// Signing is a scheme with its hash, which EdDSA does not have.
+type Signing struct {
+	Scheme Scheme
+	Hash   crypto.Hash
+}
+
+// Envelope is a key on its way into the token, in the form of PKCS#11's
+// CKM_RSA_AES_KEY_WRAP with SHA-1: Key is an AES-256 key under RSA-OAEP with the
+// transport key, and Body the material under that key (RFC 5649): the bytes of a
+// secret, or a PKCS #8 PrivateKeyInfo. With no Body, Key holds a secret itself.
+type Envelope struct {
+	Transport Key
+	Key, Body []byte
+}
+
+// Key names a key for one operation: its type and, for a pair, use; and a wrapped
+// one by its domain key and wrapped form, a resident one by its id. Exactly one of
+// Wrapped and Resident is set.
 type Key struct {
+	Type     KeyType
+	Use      Use
 	Domain   string
 	Wrapped  []byte
 	Resident string

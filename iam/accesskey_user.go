@@ -8,12 +8,8 @@ import (
 	"github.com/keyd-hsm/keyd/store"
 )
 
-// maxAccessKeys is how many access keys a user may have: one in use, and one to change
-// over to.
-const maxAccessKeys = 2
-
 // CreateAccessKey gives a user, or with "" the root user, the access key that
-// SealKey made. LimitExceeded when there are two already.
+// SealKey made. LimitExceeded when there are as many as may be.
 func (s *Service) CreateAccessKey(tx Tx, user string, k AccessKey) error {
 	owner, under, err := s.keyOwner(tx, user)
 	if err != nil {
@@ -23,8 +19,8 @@ func (s *Service) CreateAccessKey(tx Tx, user string, k AccessKey) error {
 	if err != nil {
 		return err
 	}
-	if len(ids) >= maxAccessKeys {
-		return refuse(CodeLimitExceeded, "Cannot exceed quota for AccessKeysPerUser: %d", maxAccessKeys)
+	if len(ids) >= s.limits.AccessKeysPerUser {
+		return refuse(CodeLimitExceeded, "Cannot exceed quota for AccessKeysPerUser: %d", s.limits.AccessKeysPerUser)
 	}
 	k.Owner = owner
 	return putKey(tx, under, k)

@@ -8,10 +8,6 @@ import (
 	"time"
 )
 
-// maxAttached bounds the managed policies of one entity, and so the work of a
-// decision. AWS's own figure is 10.
-const maxAttached = 100
-
 // Attachment is the record that a managed policy belongs to an entity.
 type Attachment struct {
 	Version int       `json:"v"`
@@ -46,8 +42,8 @@ func (s *Service) AttachPolicy(tx Tx, h Holder, arn string) error {
 	for range names(tx, h.attached()) {
 		n++
 	}
-	if n >= maxAttached {
-		return refuse(CodeLimitExceeded, "Cannot exceed quota for PoliciesPer%s: %d", h.title(), maxAttached)
+	if n >= s.limits.AttachedPolicies {
+		return refuse(CodeLimitExceeded, "Cannot exceed quota for PoliciesPer%s: %d", h.title(), s.limits.AttachedPolicies)
 	}
 	if err := put(tx, path, Attachment{Version: 1, ARN: p.ARN(), Since: s.now()}); err != nil {
 		return err

@@ -26,12 +26,13 @@ type Sealer interface {
 	Unseal(ctx context.Context, purpose string, sealed []byte) ([]byte, error)
 }
 
-// Config is what a Service stands on. Every field is needed.
+// Config is what a Service stands on. Every field but Limits is needed.
 type Config struct {
 	Account string
 	DB      store.DB
 	Sealer  Sealer
 	Clock   func() time.Time
+	Limits  Limits // zero ones are DefaultLimits
 }
 
 // Service is the identities of one account.
@@ -42,6 +43,7 @@ type Service struct {
 	db      store.DB
 	cache   *store.Cache
 	uses    lastUse
+	limits  Limits
 
 	gathered *gatherCache
 	ungather func() // ends the watch of gathered
@@ -60,6 +62,7 @@ func New(cfg Config) *Service {
 		db:       cfg.DB,
 		cache:    store.NewCache(cfg.DB, prefix, maxCached),
 		gathered: newGatherCache(),
+		limits:   cfg.Limits.or(DefaultLimits),
 	}
 	s.ungather = cfg.DB.Watch(prefix, s.gathered.forget)
 	return s

@@ -27,7 +27,7 @@ func (s *Service) PutInlinePolicy(tx Tx, h Holder, name, document string) error 
 	if err := checkName(kindPolicy, name); err != nil {
 		return err
 	}
-	if _, err := parseDocument(document, policy.Identity); err != nil {
+	if _, err := s.parseDocument(document, policy.Identity); err != nil {
 		return err
 	}
 	path := h.inline() + strings.ToLower(name)
@@ -42,8 +42,8 @@ func (s *Service) PutInlinePolicy(tx Tx, h Holder, name, document string) error 
 		}
 		size += documentSize(p.Document)
 	}
-	if size > maxInline {
-		return refuse(CodeLimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s", maxInline, h.Kind, h.Name)
+	if size > s.limits.InlineSize {
+		return refuse(CodeLimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s", s.limits.InlineSize, h.Kind, h.Name)
 	}
 	return put(tx, path, InlinePolicy{Version: 1, Name: name, Document: document})
 }

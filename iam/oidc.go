@@ -50,7 +50,7 @@ func (s *Service) CreateOIDCProvider(tx Tx, in NewOIDCProvider) (*OIDCProvider, 
 	if err != nil {
 		return nil, err
 	}
-	tags, err := tagged(nil, in.Tags)
+	tags, err := s.tagged(nil, in.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +175,7 @@ func (s *Service) SetThumbprints(tx Tx, arn string, list []string) error {
 // case.
 func (s *Service) TagOIDCProvider(tx Tx, arn string, tags []Tag) error {
 	return s.changeProvider(tx, arn, func(o *OIDCProvider) (err error) {
-		o.Tags, err = tagged(o.Tags, tags)
+		o.Tags, err = s.tagged(o.Tags, tags)
 		return err
 	})
 }

@@ -101,10 +101,10 @@ func (s *Service) CreatePolicy(tx Tx, in NewPolicy) (*ManagedPolicy, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDocument(in.Document); err != nil {
+	if err := s.checkDocument(in.Document); err != nil {
 		return nil, err
 	}
-	tags, err := policyTagged(nil, in.Tags)
+	tags, err := s.policyTagged(nil, in.Tags)
 	if err != nil {
 		return nil, err
 	}

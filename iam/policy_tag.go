@@ -6,7 +6,7 @@ import "strings"
 // AWS, which answers both for a policy tagged "a" and "A".
 
 // policyTagged returns tags with more put over them.
-func policyTagged(tags map[string]string, more []Tag) (map[string]string, error) {
+func (s *Service) policyTagged(tags map[string]string, more []Tag) (map[string]string, error) {
 	out := make(map[string]string, len(tags)+len(more))
 	for k, v := range tags {
 		out[k] = v
@@ -21,7 +21,7 @@ func policyTagged(tags map[string]string, more []Tag) (map[string]string, error)
 		}
 		seen[t.Key], out[t.Key] = true, t.Value
 	}
-	if len(out) > maxTags {
+	if len(out) > s.limits.Tags {
 		return nil, refuse(CodeLimitExceeded, "The number of tags has reached the maximum limit.")
 	}
 	return out, nil
@@ -33,7 +33,7 @@ func (s *Service) TagPolicy(tx Tx, arn string, more []Tag) error {
 	if err != nil {
 		return err
 	}
-	if p.Tags, err = policyTagged(p.Tags, more); err != nil {
+	if p.Tags, err = s.policyTagged(p.Tags, more); err != nil {
 		return err
 	}
 	return savePolicy(tx, p)

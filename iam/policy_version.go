@@ -12,9 +12,6 @@ import (
 	"github.com/keyd-hsm/keyd/store"
 )
 
-// maxVersions bounds the versions of a managed policy, as AWS does.
-const maxVersions = 5
-
 // PolicyVersion is one document of a managed policy. It never changes.
 type PolicyVersion struct {
 	Version  int       `json:"v"`
@@ -111,15 +108,15 @@ func (s *Service) CreatePolicyVersion(tx Tx, arn, document string, makeDefault b
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDocument(document); err != nil {
+	if err := s.checkDocument(document); err != nil {
 		return nil, err
 	}
 	switch all, err := p.versions(tx); {
 	case err != nil:
 		return nil, err
-	case len(all) >= maxVersions:
+	case len(all) >= s.limits.VersionsPerPolicy:
 		return nil, refuse(CodeLimitExceeded, "A managed policy can have up to %d versions. Before you create "+
-			"a new version, you must delete an existing version.", maxVersions)
+			"a new version, you must delete an existing version.", s.limits.VersionsPerPolicy)
 	}
 	v, err := p.addVersion(tx, document, makeDefault, s.now())
 	if err != nil {

@@ -28,7 +28,7 @@ func (s *Service) CreateRole(tx Tx, in NewRole) (*Role, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags, err := tagged(nil, in.Tags)
+	tags, err := s.tagged(nil, in.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (s *Service) ListRoles(tx Tx, pathPrefix string, p Page) ([]*Role, string, 
 // TagRole puts tags on a role, over those with the same keys in any case.
 func (s *Service) TagRole(tx Tx, name string, tags []Tag) error {
 	_, err := s.changeRole(tx, name, func(r *Role) (err error) {
-		r.Tags, err = tagged(r.Tags, tags)
+		r.Tags, err = s.tagged(r.Tags, tags)
 		return err
 	})
 	return err

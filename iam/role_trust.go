@@ -11,13 +11,13 @@ import (
 // in it bound to their unique ids, so that one made later under the same name is
 // not trusted (rule 2.4).
 func (s *Service) setTrust(tx Tx, r *Role, trust string) error {
-	if documentSize(trust) > maxDocument {
-		return refuse(CodeLimitExceeded, "Cannot exceed quota for ACLSizePerRole: %d", maxDocument)
+	if documentSize(trust) > s.limits.PolicySize {
+		return refuse(CodeLimitExceeded, "Cannot exceed quota for ACLSizePerRole: %d", s.limits.PolicySize)
 	}
 	if !json.Valid([]byte(trust)) {
 		return refuse(CodeMalformed, "This policy contains invalid Json")
 	}
-	p, err := parseDocument(trust, policy.Trust)
+	p, err := s.parseDocument(trust, policy.Trust)
 	if err != nil {
 		return err
 	}

@@ -6,12 +6,13 @@ import "math"
 // together with the limits that are in force. What nothing limits here has the
 // largest number there is as its quota; what the appliance does not have counts 0.
 func (s *Service) Summary(tx Tx) map[string]int32 {
+	size, attached, inlined := int32(s.limits.PolicySize), int32(s.limits.AttachedPolicies), int32(s.limits.InlineSize)
 	out := map[string]int32{
-		"AccessKeysPerUserQuota": maxAccessKeys, "VersionsPerPolicyQuota": maxVersions, "PolicySizeQuota": maxDocument,
-		"AttachedPoliciesPerUserQuota": maxAttached, "AttachedPoliciesPerGroupQuota": maxAttached,
-		"AttachedPoliciesPerRoleQuota": maxAttached,
-		"UserPolicySizeQuota":          maxInline, "GroupPolicySizeQuota": maxInline, "RolePolicySizeQuota": maxInline,
-		"AssumeRolePolicySizeQuota": maxDocument, "GlobalEndpointTokenVersion": 1,
+		"AccessKeysPerUserQuota": int32(s.limits.AccessKeysPerUser), "VersionsPerPolicyQuota": int32(s.limits.VersionsPerPolicy), "PolicySizeQuota": size,
+		"AttachedPoliciesPerUserQuota": attached, "AttachedPoliciesPerGroupQuota": attached,
+		"AttachedPoliciesPerRoleQuota": attached,
+		"UserPolicySizeQuota":          inlined, "GroupPolicySizeQuota": inlined, "RolePolicySizeQuota": inlined,
+		"AssumeRolePolicySizeQuota": size, "GlobalEndpointTokenVersion": 1,
 		"AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
 		"MFADevices": 0, "MFADevicesInUse": 0, "InstanceProfiles": 0, "InstanceProfilesQuota": 0,
 		"ServerCertificates": 0, "ServerCertificatesQuota": 0, "SigningCertificatesPerUserQuota": 0,

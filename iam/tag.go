@@ -10,11 +10,8 @@ import (
 // case, and differ in more than that.
 type Tag struct{ Key, Value string }
 
-// maxTags bounds the tags of one thing, as AWS does.
-const maxTags = 50
-
 // tagged returns tags with more put over them.
-func tagged(tags map[string]string, more []Tag) (map[string]string, error) {
+func (s *Service) tagged(tags map[string]string, more []Tag) (map[string]string, error) {
 	if err := checkTags(more); err != nil {
 		return nil, err
 	}
@@ -22,7 +19,7 @@ func tagged(tags map[string]string, more []Tag) (map[string]string, error) {
 	for _, t := range more {
 		out[t.Key] = t.Value
 	}
-	if len(out) > maxTags {
+	if len(out) > s.limits.Tags {
 		return nil, refuse(CodeLimitExceeded, "The number of tags has reached the maximum limit.")
 	}
 	return out, nil

@@ -22,7 +22,7 @@ func (s *Service) CreateUser(tx Tx, in NewUser) (*User, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags, err := tagged(nil, in.Tags)
+	tags, err := s.tagged(nil, in.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func below[T any](prefix string, path func(*T) string) func(string, []byte) (*T,
 // TagUser puts tags on a user, over those with the same keys in any case.
 func (s *Service) TagUser(tx Tx, name string, tags []Tag) error {
 	return s.changeUser(tx, name, func(u *User) (err error) {
-		u.Tags, err = tagged(u.Tags, tags)
+		u.Tags, err = s.tagged(u.Tags, tags)
 		return err
 	})
 }

@@ -12,7 +12,6 @@ import (
 const (
 	aliasPrefix     = "alias/"
 	reservedAliases = "alias/aws/"
-	maxAliases      = 50 // of one key, AWS's quota
 )
 
 // Alias is a name for a key within a region.
@@ -105,13 +104,14 @@ func (s *Service) CreateAlias(tx Tx, name string, k *Key) error {
 		return err
 	}
 	now := s.now()
-	return addAlias(tx, &Alias{
+	return s.addAlias(tx, &Alias{
 		Version: 1, Name: name, Region: k.Region, Account: s.account,
 		Target: k.ID, Created: now, Updated: now,
 	})
 }
 
-// UpdateAlias points an alias at another key.
+// UpdateAlias points an alias at another key, which must be of the same usage, and
+// symmetric if the old one is: clients that know the name go on working.
 func (s *Service) UpdateAlias(ctx context.Context, tx Tx, name string, k *Key) error {
 	if err := k.Kept(); err != nil {
 		return err
@@ -119,6 +119,13 @@ func (s *Service) UpdateAlias(ctx context.Context, tx Tx, name string, k *Key) e
 	a, err := s.alias(ctx, tx, k.Region, name)
 	if err != nil {
 		return err
+	}
+	from, err := s.KeyByID(ctx, tx, a.Region, a.Target)
+	if err != nil {
+		return err
+	}
+	if from.Usage != k.Usage || from.Symmetric() != k.Symmetric() {
+		return refuse(CodeValidation, "The current and the new key of alias %s must be of the same type and key usage.", name)
 	}
 	if err := s.dropAliasOf(ctx, tx, a); err != nil {
 		return err
@@ -128,7 +135,7 @@ func (s *Service) UpdateAlias(ctx context.Context, tx Tx, name string, k *Key) e
 	}
 	moved := *a
 	moved.Target, moved.Updated = k.ID, s.now()
-	return addAlias(tx, &moved)
+	return s.addAlias(tx, &moved)
 }
 
 // DeleteAlias removes a name; the key stays as it is.
@@ -152,13 +159,13 @@ func (s *Service) dropAliasOf(ctx context.Context, tx Tx, a *Alias) error {
 	return dropAlias(tx, a.Region, a.Name, a.Target)
 }
 
-func addAlias(tx Tx, a *Alias) error {
+func (s *Service) addAlias(tx Tx, a *Alias) error {
 	n := 0
 	for range tx.Scan(aliasIndexPath(a.Region, a.Target, ""), "") {
 		n++
 	}
-	if n >= maxAliases {
-		return refuse(CodeLimitExceeded, "A key has at most %d aliases.", maxAliases)
+	if n >= s.limits.AliasesPerKey {
+		return refuse(CodeLimitExceeded, "A key has at most %d aliases.", s.limits.AliasesPerKey)
 	}
 	if err := tx.Put(aliasIndexPath(a.Region, a.Target, a.Name), nil); err != nil {
 		return err

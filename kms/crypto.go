@@ -3,6 +3,8 @@ package kms
 import (
 	"context"
 	"crypto/subtle"
+
+	"github.com/keyd-hsm/keyd/hsm"
 )
 
 // Limits of the symmetric operations.
@@ -34,7 +36,8 @@ func (s *Service) Encrypt(ctx context.Context, k *Key, plaintext []byte, context
 	m := k.material[k.Current]
 	out := make([]byte, 0, minCiphertext+len(plaintext))
 	out = appendHeader(out, k.ID, m.Number, random[:nonceSize])
-	aead, err := messageAEAD(ctx, s.token, m.key(), labelMessageKey, out)
+	token, key := s.work(k, m)
+	aead, err := messageAEAD(ctx, token, key, labelMessageKey, out)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +57,8 @@ func (s *Service) Decrypt(ctx context.Context, k *Key, ciphertext []byte, contex
 	if !ok {
 		return nil, "", ErrInvalidCiphertext
 	}
-	aead, err := messageAEAD(ctx, s.token, m.key(), labelMessageKey, b.header)
+	token, key := s.work(k, m)
+	aead, err := messageAEAD(ctx, token, key, labelMessageKey, b.header)
 	if err != nil {
 		return nil, "", err
 	}
@@ -73,7 +77,11 @@ func additionalData(header []byte, context map[string]string) []byte {
 // the RBG3(XOR) construction of NIST SP 800-90C, so that the output is good
 // while either of them is, and nobody who watches the token sees it.
 func (s *Service) Random(ctx context.Context, n int) ([]byte, error) {
-	b, err := s.token.Random(ctx, n)
+	return s.randomFrom(ctx, s.token, n)
+}
+
+func (s *Service) randomFrom(ctx context.Context, token hsm.Token, n int) ([]byte, error) {
+	b, err := token.Random(ctx, n)
 	if err != nil {
 		return nil, err
 	}

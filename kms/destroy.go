@@ -4,60 +4,44 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/keyd-hsm/keyd/store"
 )
 
-// sortable is RFC 3339 with a fixed number of digits, so that text order is
-// time order. Always UTC.
-const sortable = "2006-01-02T15:04:05.000Z"
-
-func deletionPath(k *Key) string {
-	return deletionIndex + k.DeletionDate.UTC().Format(sortable) + "/" + k.Region + "/" + k.ID
-}
-
-// A DueKey names a key whose deletion window has ended.
-type DueKey struct{ Region, ID string }
+func deletionPath(k *Key) string { return duePath(deletionIndex, k.DeletionDate, k) }
 
 // DueDeletions lists at most limit keys whose deletion window has ended.
 func (s *Service) DueDeletions(ctx context.Context, limit int) ([]DueKey, error) {
-	now := s.now()
-	var due []DueKey
-	err := s.db.View(ctx, func(tx Tx) error {
-		for path := range tx.Scan(deletionIndex, "") {
-			parts := strings.Split(strings.TrimPrefix(path, deletionIndex), "/")
-			at, err := time.Parse(sortable, parts[0])
-			if err != nil || len(parts) != 3 {
-				return errors.New("record " + path + ": malformed")
-			}
-			if at.After(now) || len(due) == limit {
-				return nil
-			}
-			due = append(due, DueKey{Region: parts[1], ID: parts[2]})
-		}
-		return nil
-	})
-	return due, err
+	return s.due(ctx, deletionIndex, limit)
 }
 
 // DestroyKey deletes a key whose window has ended, with its material and
-// aliases. It refuses a key that is not due: the deletion may have been
+// aliases; the material of a multi-Region key goes with the last of its related
+// keys. It refuses a key that is not due: the deletion may have been
 // cancelled since it was listed. After the commit the caller calls
 // [Service.Destroyed]; if it never comes to that, the next start does.
 func (s *Service) DestroyKey(tx Tx, k *Key) error {
 	if k.State != PendingDeletion || k.DeletionDate.After(s.now()) {
 		return refuse(CodeInvalidState, "%s is not due for deletion.", k.ARN())
 	}
-	for _, path := range []string{deletionPath(k), keyPath(k.Region, k.ID)} {
+	for _, path := range []string{deletionPath(k), keyPath(k.Region, k.ID), storeKeyPath(k.CustomStore, k.Region, k.ID)} {
 		if err := tx.Delete(path); err != nil {
 			return err
 		}
 	}
-	for number := range k.material {
-		if err := tx.Delete(materialPath(k.ID, number)); err != nil {
+	if err := s.dropRelated(tx, k); err != nil {
+		return err
+	}
+	if k.last() {
+		if err := errors.Join(s.dropMaterial(tx, k), dropExpiries(tx, k)); err != nil {
 			return err
 		}
+	}
+	if err := s.dropGrants(tx, k); err != nil {
+		return err
+	}
+	if err := tx.Delete(usagePath(k.Region, k.ID)); err != nil {
+		return err
 	}
 	var names []string
 	for path := range tx.Scan(aliasIndexPath(k.Region, k.ID, ""), "") {
@@ -71,10 +55,31 @@ func (s *Service) DestroyKey(tx Tx, k *Key) error {
 	return tx.Put(scrubPath, nil)
 }
 
+// dropMaterial deletes the material of a key. Objects on a token are noted for
+// [Service.Reap]: a crash after the commit leaves them, and the note.
+func (s *Service) dropMaterial(tx Tx, k *Key) error {
+	for number, m := range k.material {
+		if err := tx.Delete(materialPath(k.ID, number)); err != nil {
+			return err
+		}
+		if m.Resident == "" {
+			continue
+		}
+		m.Created = s.now()
+		if err := put(tx, doomedPath(m), m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Destroyed drops the token's working copies of a destroyed key.
 func (s *Service) Destroyed(k *Key) {
+	if !k.last() {
+		return
+	}
 	for _, m := range k.material {
-		s.token.Forget(m.key())
+		s.tokenOf(m).Forget(m.key(k))
 	}
 }
 

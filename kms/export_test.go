@@ -42,7 +42,7 @@ func WithKnownKey(m macer, id string, number uint32, random []byte) (*Service, *
 	material, _ := materialID(context.Background(), token, hsm.Key{})
 	s := &Service{account: "111122223333", token: token, random: endless(random)}
 	return s, &Key{
-		ID: id, Account: s.account, Region: "eu-1", Current: number,
+		ID: id, Account: s.account, Region: "eu-1", Spec: SymmetricDefault, Usage: EncryptDecrypt, Current: number,
 		material: map[uint32]Material{number: {Number: number, ID: material}},
 	}
 }

@@ -15,9 +15,17 @@ func Fsck(tx Tx) []string {
 		f.report("root keys: %v", err)
 	}
 	f.checkKeys()
+	f.checkRelated()
+	f.checkStores()
 	f.checkMaterial()
+	f.checkUnmade()
+	f.checkPool()
 	f.checkAliases()
 	f.checkDeletions()
+	f.checkRotations()
+	f.checkImports()
+	f.checkGrants()
+	f.checkUsages()
 	return f.problems
 }
 
@@ -49,14 +57,18 @@ func (f *fsck) checkKeys() {
 		switch {
 		case name != k.Region+"/"+k.ID || !validKeyID(k.ID):
 			f.report("key %s: stands under the name %s", k.ARN(), name)
-		case k.State != Enabled && k.State != Disabled && k.State != PendingDeletion:
+		case k.State != Enabled && k.State != Disabled && k.State != PendingDeletion && k.State != PendingReplicaDeletion && k.State != Creating &&
+			(k.State != PendingImport || k.Origin != OriginExternal):
 			f.report("key %s: unknown state %q", k.ARN(), k.State)
 		case (k.State == PendingDeletion) == k.DeletionDate.IsZero():
 			f.report("key %s: state %s and deletion date disagree", k.ARN(), k.State)
 		case k.Policy == "":
 			f.report("key %s: no key policy", k.ARN())
 		}
-		if _, err := f.tx.Get(materialPath(k.ID, k.Current)); err != nil {
+		if (k.Current == 0) != (k.State == Creating) && k.Origin != OriginExternal {
+			f.report("key %s: state %s and backing key %d disagree", k.ARN(), k.State, k.Current)
+		}
+		if _, err := f.tx.Get(materialPath(k.ID, k.Current)); err != nil && k.Current != 0 {
 			f.report("key %s: backing key %d: %v", k.ARN(), k.Current, err)
 		}
 		if k.State == PendingDeletion {
@@ -68,21 +80,43 @@ func (f *fsck) checkKeys() {
 }
 
 func (f *fsck) checkMaterial() {
-	owners := make(map[string]bool)
+	owners := make(map[string]*Key)
 	for _, k := range f.keys {
-		owners[k.ID] = true
+		owners[k.ID] = k
 	}
 	each(f, materialPrefix, func(name string, m *Material) {
 		id, _, _ := strings.Cut(name, "/")
 		switch {
-		case !owners[id]:
+		case owners[id] == nil:
 			f.report("material %s: belongs to no key", name)
 		case materialPath(id, m.Number) != materialPrefix+name:
 			f.report("material %s: has number %d", name, m.Number)
-		case len(m.Wrapped) == 0 || m.Domain == "" || len(m.ID) != 64:
+		case (len(m.Wrapped) == 0 || m.Domain == "") == (m.Resident == "") && !owners[id].missing(*m) || len(m.ID) != 64:
 			f.report("material %s: incomplete", name)
 		}
+		f.checkPublic(name, owners[id], m)
 	})
+}
+
+// checkPublic reports a pair whose public key is not one of its spec, and public
+// keys of others.
+func (f *fsck) checkPublic(name string, k *Key, m *Material) {
+	if k == nil {
+		return
+	}
+	if specs[k.Spec] == nil || specs[k.Spec].algorithms[k.Usage] == nil {
+		f.report("key %s: no key of spec %s has usage %s", k.ARN(), k.Spec, k.Usage)
+		return
+	}
+	if !k.Asymmetric() {
+		if m.Public != nil {
+			f.report("material %s: a public key of no pair", name)
+		}
+		return
+	}
+	if _, err := ParsePublic(k.Spec, m.Public); err != nil {
+		f.report("material %s: %v", name, err)
+	}
 }
 
 func (f *fsck) checkAliases() {

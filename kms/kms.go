@@ -7,9 +7,11 @@
 // and its audit event are one commit; token work is done before it opens.
 //
 // Key material is made in the token and stored wrapped under its domain key
-// (docs/spec/ciphertext.md). Three things stand in clear in this process, each
-// for the length of one call: a data key, a key derived for one message, and a
-// secret that [Service.Unseal] returns.
+// (docs/spec/ciphertext.md), or stays on the token where it cannot be wrapped. What
+// stands in clear in this process, for the length of one call each, is what callers
+// ask for (plaintexts, data keys and data key pairs, shared secrets), a key derived
+// for one message, a secret that [Service.Unseal] returns, and some imported
+// material on its way in, as [Service.OpenImport] says.
 //
 // A Service is safe for concurrent use. It knows nothing of who may do what:
 // callers ask authz first.
@@ -20,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/keyd-hsm/keyd/hsm"
@@ -32,13 +35,19 @@ type Tx = store.Tx
 // maxCached bounds the records kept in memory, about 2 KB each.
 const maxCached = 20_000
 
-// Config is what a Service stands on. Every field is needed.
+// Config is what a Service stands on. Every field is needed unless it says otherwise.
 type Config struct {
 	Account string // 12 digits, part of every ARN
 	Token   hsm.Token
 	DB      store.DB
 	Clock   func() time.Time // the appliance's clock, for dates and deletion windows
 	Random  io.Reader        // nonces and ids; crypto/rand.Reader
+	// RSAPool is how many RSA keys of each size [Service.FillPool] keeps ready; 0:
+	// none, and CreateKey waits for the token.
+	RSAPool int
+	// Clusters are further tokens, for custom key stores, by cluster id.
+	Clusters map[string]Cluster
+	Limits   Limits // zero ones are AWS's
 }
 
 // Service is the key management service of one appliance.
@@ -51,6 +60,18 @@ type Service struct {
 
 	root  rootKeys
 	cache *store.Cache
+
+	slow  gate          // making of RSA keys in the token
+	pairs gate          // and on the host
+	used  atomic.Uint64 // operations on key material so far
+	pool  pool
+
+	clusters    map[string]Cluster
+	connections connections
+
+	limits Limits
+	grants *store.Cache // grants, and what grantees have; apart, for callers are many
+	usages usages
 }
 
 // Create makes the keys that all others stand on: the domain key in the token
@@ -97,6 +118,12 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		db:      cfg.DB,
 		clock:   cfg.Clock,
 		random:  cfg.Random,
+		slow:    newGate(),
+		pairs:   newGate(),
+		pool:    pool{size: cfg.RSAPool},
+
+		clusters:    cfg.Clusters,
+		connections: connections{open: make(map[string]hsm.Token)},
 	}
 	err := cfg.DB.View(ctx, func(tx Tx) error { return get(tx, rootPath, &s.root) })
 	if errors.Is(err, store.ErrNotFound) {
@@ -108,12 +135,22 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	if err := s.root.check(ctx, cfg.Token); err != nil {
 		return nil, err
 	}
+	if err := s.takeBackUnmade(ctx); err != nil {
+		return nil, err
+	}
 	s.cache = store.NewCache(cfg.DB, prefix, maxCached)
+	s.limits = cfg.Limits.or(DefaultLimits)
+	s.grants = store.NewCache(cfg.DB, grantCaches, maxCached)
 	return s, nil
 }
 
-// Close ends the service's watch of the store. It closes neither store nor token.
-func (s *Service) Close() { s.cache.Close() }
+// Close ends the service's watch of the store and logs out of the tokens of custom
+// key stores. It closes neither store nor token.
+func (s *Service) Close() error {
+	s.cache.Close()
+	s.grants.Close()
+	return s.connections.close()
+}
 
 // Account is the 12 digits in every ARN of this appliance.
 func (s *Service) Account() string { return s.account }

@@ -15,7 +15,10 @@ const PolicyName = "default"
 func (s *Service) DefaultPolicy() string { return string(policy.DefaultKeyPolicy(s.account)) }
 
 // ParsePolicy checks a key policy that somebody wants to save.
-func ParsePolicy(text string) (*policy.Policy, error) {
+func (s *Service) ParsePolicy(text string) (*policy.Policy, error) {
+	if len(text) > s.limits.PolicyBytes {
+		return nil, refuse(CodeLimitExceeded, "Policy is longer than %d bytes.", s.limits.PolicyBytes)
+	}
 	p, err := policy.Parse([]byte(text), policy.Key)
 	if err != nil {
 		return nil, PolicyError(err)

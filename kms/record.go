@@ -23,12 +23,21 @@ const (
 	aliasRecords   = prefix + "alias/"
 	aliasIndex     = prefix + "alias-of/"
 	deletionIndex  = prefix + "deletion/"
+	rotationIndex  = prefix + "rotation/"
+	expiryIndex    = prefix + "expiry/"
 )
 
 func keyPath(region, id string) string { return keyPrefix + region + "/" + id }
 
 func materialPath(id string, number uint32) string {
 	return fmt.Sprintf("%s%s/%010d", materialPrefix, id, number)
+}
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func put(tx Tx, path string, record any) error {
@@ -52,6 +61,14 @@ func get(tx Tx, path string, record any) error {
 
 // KeyByID finds a key by its id, as Resolve does.
 func (s *Service) KeyByID(ctx context.Context, tx Tx, region, id string) (*Key, error) {
+	k, err := s.keyRecord(ctx, tx, region, id)
+	if err != nil || k.CustomStore == "" {
+		return k, err
+	}
+	return s.inStore(ctx, tx, k)
+}
+
+func (s *Service) keyRecord(ctx context.Context, tx Tx, region, id string) (*Key, error) {
 	if tx != nil {
 		return s.loadKey(tx, region, id)
 	}
@@ -73,6 +90,12 @@ func (s *Service) loadKey(tx Tx, region, id string) (*Key, error) {
 	for path := range tx.Scan(aliasIndexPath(region, id, ""), "") {
 		k.aliases = append(k.aliases, strings.TrimPrefix(path, aliasIndexPath(region, id, "")))
 	}
+	k.loadRelated(tx)
+	if _, err := tx.Get(grantCountPath(region, id)); err == nil {
+		k.granted = true
+	} else if !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
 	k.material = make(map[uint32]Material, 1)
 	for path, value := range tx.Scan(materialPrefix+id+"/", "") {
 		var m Material
@@ -81,7 +104,7 @@ func (s *Service) loadKey(tx Tx, region, id string) (*Key, error) {
 		}
 		k.material[m.Number] = m
 	}
-	if _, ok := k.material[k.Current]; !ok {
+	if _, ok := k.material[k.Current]; !ok && k.Current != 0 {
 		return nil, fmt.Errorf("key %s: backing key %d is missing", k.ARN(), k.Current)
 	}
 	return k, nil
@@ -100,10 +123,17 @@ func (k *Key) compile() {
 // it has changed.
 func touchKey(tx Tx, k *Key) error { return put(tx, keyPath(k.Region, k.ID), k) }
 
-// changeKey stores a changed copy of k and returns it.
+// changeKey stores a changed copy of k and returns it. The rotation index follows
+// the key's state and schedule.
 func changeKey(tx Tx, k *Key, change func(*Key)) (*Key, error) {
+	if k.State == Creating {
+		return nil, k.Kept() // nobody's to change yet
+	}
 	changed := *k
 	changed.Tags = maps.Clone(k.Tags)
 	change(&changed)
+	if err := moveDue(tx, rotationPath(k), rotationPath(&changed)); err != nil {
+		return nil, err
+	}
 	return &changed, put(tx, keyPath(k.Region, k.ID), &changed)
 }

@@ -37,7 +37,7 @@ func newRootKeys(ctx context.Context, cfg Config) (rootKeys, error) {
 	if err != nil {
 		return rootKeys{}, fmt.Errorf("sealing key: %w", err)
 	}
-	check, err := materialID(ctx, cfg.Token, hsm.Key{Domain: domain, Wrapped: sealing})
+	check, err := materialID(ctx, cfg.Token, hsm.Key{Type: hsm.HMACSHA256, Domain: domain, Wrapped: sealing})
 	if err != nil {
 		return rootKeys{}, fmt.Errorf("sealing key: %w", err)
 	}
@@ -68,7 +68,7 @@ func (r rootKeys) check(ctx context.Context, token hsm.Token) error {
 	if !slices.Contains(domains, r.Domain) {
 		return wrong("domain key " + r.Domain + " is not on it")
 	}
-	id, err := materialID(ctx, token, hsm.Key{Domain: r.Domain, Wrapped: r.Sealing})
+	id, err := materialID(ctx, token, hsm.Key{Type: hsm.HMACSHA256, Domain: r.Domain, Wrapped: r.Sealing})
 	switch {
 	case errors.Is(err, hsm.ErrWrapped):
 		return wrong("its domain key does not open the sealing key")

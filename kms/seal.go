@@ -19,7 +19,7 @@ const (
 )
 
 func (s *Service) sealingKey() hsm.Key {
-	return hsm.Key{Domain: s.root.Domain, Wrapped: s.root.Sealing}
+	return hsm.Key{Type: hsm.HMACSHA256, Domain: s.root.Domain, Wrapped: s.root.Sealing}
 }
 
 // Seal encrypts a secret of the appliance's own under the token, for storage.

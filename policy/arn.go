@@ -31,19 +31,30 @@ type arnPattern struct {
 	variable bool   // some segment holds a variable
 	plain    int    // this many segments from the left are without wildcards and variables,
 	start    string // and this is their text, with the colon that follows
-	segments *[6]pattern
+	rest     []segment
+}
+
+// A segment is one of those behind the plain ones that not everything fits.
+type segment struct {
+	index int
+	pattern
 }
 
 // newARNPattern takes six segments.
 func newARNPattern(segments [6]pattern) arnPattern {
-	p := arnPattern{segments: &segments}
+	var p arnPattern
 	for p.plain < 6 && segments[p.plain].shape == whole {
 		p.start += segments[p.plain].head
 		if p.plain++; p.plain < 6 {
 			p.start += ":"
 		}
 	}
-	p.variable = slices.ContainsFunc(segments[:], func(q pattern) bool { return q.variable() })
+	for i := p.plain; i < 6; i++ {
+		if q := segments[i]; q.shape != leading || q.head != "" {
+			p.rest = append(p.rest, segment{i, q})
+			p.variable = p.variable || q.variable()
+		}
+	}
 	return p
 }
 
@@ -106,19 +117,25 @@ func (p *arnPattern) match(a *arn, c *Context) bool {
 	case p.all || p.never:
 		return p.all
 	case p.plain == 6:
-		return a.text == p.start
+		return same(a.text, p.start)
 	case !strings.HasPrefix(a.text, p.start):
 		return false
 	}
-	for i := p.plain; i < 6; i++ {
-		if !p.segments[i].match(a.segments[i], c) {
+	for i := range p.rest {
+		if s := &p.rest[i]; !s.match(a.segments[s.index], c) {
 			return false
 		}
 	}
 	return true
 }
 
+// same compares ARNs, which begin alike and end in what tells them apart.
+func same(a, b string) bool {
+	n := len(a)
+	return n == len(b) && n > 0 && a[n-1] == b[n-1] && a == b
+}
+
 // unclear reports whether a variable stands for several keys that differ only in case.
 func (p *arnPattern) unclear(c *Context) bool {
-	return p.variable && slices.ContainsFunc(p.segments[:], func(q pattern) bool { return q.unclear(c) })
+	return p.variable && slices.ContainsFunc(p.rest, func(s segment) bool { return s.unclear(c) })
 }

@@ -5,8 +5,9 @@ type condition struct {
 	op       *operator
 	quantity quantifier
 	ifExists bool
-	broken   bool // the operator is unknown or a value is not of its type
-	variable bool // some value holds a variable
+	broken   bool   // the operator is unknown or a value is not of its type
+	variable bool   // some value holds a variable
+	held     uint64 // the condition's bit of a memo
 	key      key
 	operands []operand
 }
@@ -47,7 +48,7 @@ func (k *condition) holds(c *Context, denies bool) bool {
 	case v.several:
 		return k.some(v.list, c, k.quantity == forAny)
 	}
-	return k.one(subject{v.text, v}, c)
+	return k.one(subject{from: v}, c)
 }
 
 // absent is the outcome for a key that is not there, or has no values (rules 4.3, 4.5).

@@ -30,11 +30,12 @@ func (f *finding) evaluate(r *Request, bounded bool, policies ...*Policy) {
 // take looks at statements about the action. An Allow that could add nothing is
 // passed over.
 func (f *finding) take(r *Request, bounded bool, statements []*Statement) {
+	var m memo
 	for _, s := range statements {
 		if !s.denies && f.class == Exact {
 			continue
 		}
-		class := s.match(r, bounded)
+		class := s.match(r, bounded, &m)
 		switch {
 		case class == NoMatch:
 		case s.denies:
@@ -66,8 +67,9 @@ func Explain(r *Request, in *Policies) []Match {
 			all = append(all, Match{l, p.Statements[0], Exact})
 			return
 		}
+		var m memo
 		for _, s := range p.about(r) {
-			if class := s.match(r, in.Boundary != nil); class != NoMatch {
+			if class := s.match(r, in.Boundary != nil, &m); class != NoMatch {
 				all = append(all, Match{l, s, class})
 			}
 		}

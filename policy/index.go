@@ -16,6 +16,7 @@ func (p *Policy) compile() {
 		s.compile(p.Kind, p.Version == Version2012)
 		p.conditional = p.conditional || s.asksContext()
 	}
+	remember(p.Statements)
 	p.index.Store(&map[string][]*Statement{})
 }
 

@@ -56,10 +56,17 @@ func (o *operand) unclear(c *Context) bool {
 	return o.text.unclear(c) || o.arn != nil && o.arn.unclear(c)
 }
 
-// A subject is one value of a key, under comparison. Its text may be one of a list.
+// A subject is one value of a key, under comparison.
 type subject struct {
-	text string
-	from *Value // where a typed form may be at hand; nil for one of a list
+	text string // one of a list
+	from *Value // else the value
+}
+
+func (v subject) string() string {
+	if v.from != nil {
+		return v.from.string()
+	}
+	return v.text
 }
 
 // matches reports whether the subject equals, resembles or relates to an
@@ -67,19 +74,21 @@ type subject struct {
 func (op *operator) matches(v subject, operands []operand, c *Context) bool {
 	switch op.family {
 	case exactString, likeString:
+		text := v.string()
 		for i := range operands {
-			if operands[i].text.match(v.text, c) {
+			if operands[i].text.match(text, c) {
 				return true
 			}
 		}
 	case foldedString:
+		text := v.string()
 		for i := range operands {
-			if operands[i].text.matchFold(v.text, c) {
+			if operands[i].text.matchFold(text, c) {
 				return true
 			}
 		}
 	case arnLike:
-		a, ok := cutARN(v.text)
+		a, ok := cutARN(v.string())
 		for i := range operands {
 			if p := operands[i].arn; p.all || ok && p.match(&a, c) {
 				return true
@@ -94,7 +103,7 @@ func (op *operator) matches(v subject, operands []operand, c *Context) bool {
 func (op *operator) matchesTyped(v subject, operands []operand) bool {
 	switch op.family {
 	case numeric:
-		n, ok := parseNumber(v.text)
+		n, ok := parseNumber(v.string())
 		for i := range operands {
 			if ok && op.accept[1+n.compare(operands[i].number)] {
 				return true
@@ -115,14 +124,14 @@ func (op *operator) matchesTyped(v subject, operands []operand) bool {
 			}
 		}
 	case boolean:
-		b, ok := parseBool(v.text)
+		b, ok := parseBool(v.string())
 		for i := range operands {
 			if ok && b == operands[i].truth {
 				return true
 			}
 		}
 	case binary:
-		s, ok := parseBinary(v.text)
+		s, ok := parseBinary(v.string())
 		for i := range operands {
 			if ok && s == operands[i].octets {
 				return true
@@ -133,17 +142,17 @@ func (op *operator) matchesTyped(v subject, operands []operand) bool {
 }
 
 func (v subject) date() (time.Time, bool) {
-	if v.from != nil && v.from.hasDate {
-		return v.from.date, true
+	if v.from != nil && v.from.typed == asDate {
+		return v.from.date(), true
 	}
-	return parseDate(v.text)
+	return parseDate(v.string())
 }
 
 func (v subject) addr() (netip.Addr, bool) {
-	if v.from != nil && v.from.addr.IsValid() {
+	if v.from != nil && v.from.typed == asAddr {
 		return v.from.addr, true
 	}
-	a, err := netip.ParseAddr(v.text)
+	a, err := netip.ParseAddr(v.string())
 	return a.Unmap(), err == nil && a.Zone() == ""
 }
 

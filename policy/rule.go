@@ -2,6 +2,13 @@ package policy
 
 import "strings"
 
+// identityOnly is a condition key that key policies do not see (section 12): to
+// them it is as if it were absent, as this name always is.
+const (
+	identityOnly = "kms:ResourceAliases"
+	nowhere      = "\x00"
+)
+
 // A rule is a statement made ready to be matched.
 type rule struct {
 	denies     bool
@@ -14,6 +21,7 @@ type rule struct {
 
 	resources   []arnPattern
 	notResource bool
+	covered     uint64 // the resources' bit of a memo
 
 	conditions []condition
 }
@@ -46,6 +54,9 @@ func (s *Statement) compile(kind Kind, variables bool) {
 		s.resources = append(s.resources, newResource(r, kind, variables))
 	}
 	for _, c := range s.Conditions {
+		if kind == Key && strings.EqualFold(c.Key, identityOnly) {
+			c.Key = nowhere
+		}
 		s.conditions = append(s.conditions, newCondition(c, variables))
 	}
 	if s.Principals.Present {
@@ -55,8 +66,8 @@ func (s *Statement) compile(kind Kind, variables bool) {
 }
 
 // match reports how the statement names the caller, if it is about the request
-// at all. The action is compared by acts.
-func (s *Statement) match(r *Request, bounded bool) Class {
+// at all. The action is compared by acts. The memo is of this policy and request.
+func (s *Statement) match(r *Request, bounded bool, m *memo) Class {
 	if s.broken {
 		return s.unclear()
 	}
@@ -64,11 +75,11 @@ func (s *Statement) match(r *Request, bounded bool) Class {
 	if s.principals != nil {
 		class = s.principals.class(&r.principal, r.delegate, s.denies, bounded)
 	}
-	if class == NoMatch || !s.covers(r) {
+	if class == NoMatch || !m.covers(s, r) {
 		return NoMatch
 	}
 	for i := range s.conditions {
-		if !s.conditions[i].holds(r.context, s.denies) {
+		if !m.holds(&s.conditions[i], r.context, s.denies) {
 			return NoMatch
 		}
 	}

@@ -44,7 +44,7 @@ func (p *piece) resolve(c *Context) (string, bool) {
 		return p.text, true
 	}
 	if v := c.find(p.key); v != nil {
-		return v.text, !v.several && !v.clash
+		return v.string(), !v.several && !v.clash
 	}
 	return p.text, p.fallback
 }

@@ -38,9 +38,14 @@ type call struct {
 	// What admit found: the key authorized, and for operations on two keys the
 	// one that the request is about second.
 	key, other *kms.Key
-	hidden     *kms.Key // named by a ciphertext only: a refusal must not tell that it exists
-	made       *kms.Key // by prepare
-	fresh      freshKey // by prepare of CreateAccessKey
+	hidden     *kms.Key     // named by a ciphertext only: a refusal must not tell that it exists
+	grant      *kms.Grant   // to be revoked or retired
+	made       *kms.Key     // by prepare
+	undo       func()       // takes back what prepare made, where the change is not made; may be nil
+	done       func()       // puts to use what prepare made, once the change is made; may be nil
+	storeWork  storeWork    // by prepare of a custom key store's operation
+	material   kms.Material // by prepare of a rotation or import
+	fresh      freshKey     // by prepare of CreateAccessKey
 }
 
 // keys are the keys of the call, for the audit event.

@@ -46,8 +46,13 @@ func (s *Server) gateRequest(c *call) *authz.Request {
 }
 
 // checkLockout refuses a key policy that would not let the caller change it
-// again, unless the caller says that it may be so (rule 9.1).
+// again, unless the caller says that it may be so (rule 9.1). One that leaves
+// nothing to the account is only warned of (rule 9.3).
 func (s *Server) checkLockout(c *call, k *kms.Key, bypass *bool) error {
+	if !k.CompiledPolicy().Delegates(k.Account) {
+		s.Logger.Warn("key policy leaves nothing to the account: nobody but those whom it names can use or change the key",
+			"key", k.ARN(), "by", c.caller.ARN, "request", c.id)
+	}
 	if bypass != nil && *bypass {
 		return nil
 	}

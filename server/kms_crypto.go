@@ -7,38 +7,35 @@ import (
 	"github.com/keyd-hsm/keyd/kms"
 )
 
-var (
-	symmetric     = kmsapi.EncryptionAlgorithmSpec(kms.SymmetricDefault)
-	dryRunSuccess = &kms.Error{
-		Code:    kms.CodeDryRun,
-		Message: "The request would have succeeded, but the DryRun option is set.",
-	}
-)
+var dryRunSuccess = &kms.Error{
+	Code:    kms.CodeDryRun,
+	Message: "The request would have succeeded, but the DryRun option is set.",
+}
 
-// cryptoOptions are the members that all cryptographic operations share.
+// cryptoOptions are what all cryptographic operations say of themselves and take.
 type cryptoOptions struct {
-	algorithm *kmsapi.EncryptionAlgorithmSpec
+	operation string // as in "… which is not valid for Encrypt."
+	usage     string // that the key must have
+	algorithm string // that the key must take; "" for an operation without
 	context   map[string]string
-	tokens    []string
 	recipient *kmsapi.RecipientInfo
-	dryRun    *bool
+	// content checks parameters whose meaning depends on the key; may be nil.
+	content func() error
+	dryRun  *bool
 }
 
 // ready is the check of state and options after the gate, in AWS's order: the
-// key's state, then what depends on its spec. A dry run ends here.
+// key's state, its usage, the algorithm, then what the parameters hold. A dry run
+// ends here.
 func ready(o cryptoOptions, keys ...*kms.Key) error {
-	if len(o.tokens) > 0 {
-		return &kms.Error{Code: kms.CodeInvalidGrantToken} // no grants exist, so no token is one's
-	}
 	for _, k := range keys {
 		if err := k.Usable(); err != nil {
 			return err
 		}
 	}
-	if o.algorithm != nil && *o.algorithm != symmetric {
-		return &kms.Error{
-			Code:    kms.CodeInvalidKeyUsage,
-			Message: "Algorithm " + string(*o.algorithm) + " is incompatible with key spec " + kms.SymmetricDefault + ".",
+	for _, k := range keys {
+		if err := fits(o, k); err != nil {
+			return err
 		}
 	}
 	if o.recipient != nil {
@@ -50,37 +47,101 @@ func ready(o cryptoOptions, keys ...*kms.Key) error {
 	if err := kms.CheckContext(o.context); err != nil {
 		return err
 	}
+	if o.content != nil {
+		if err := o.content(); err != nil {
+			return err
+		}
+	}
 	if api.Value(o.dryRun) {
 		return dryRunSuccess
 	}
 	return nil
 }
 
+// fits refuses a key that is not made for the operation.
+func fits(o cryptoOptions, k *kms.Key) error {
+	if err := k.UsedFor(o.usage, o.operation); err != nil {
+		return err
+	}
+	if o.algorithm != "" {
+		if err := k.Takes(o.algorithm); err != nil {
+			return err
+		}
+	}
+	if len(o.context) > 0 && !k.Symmetric() {
+		return &kms.Error{Code: kms.CodeValidation,
+			Message: "EncryptionContext is not supported when encrypting/decrypting with asymmetric CMKs."}
+	}
+	return nil
+}
+
+// encryption is the name of an encryption algorithm, which has a default.
+func encryption(a *kmsapi.EncryptionAlgorithmSpec) string {
+	if a == nil {
+		return kms.SymmetricDefault
+	}
+	return string(*a)
+}
+
 func encryptReady(c *call, in *kmsapi.EncryptRequest) error {
+	algorithm := encryption(in.EncryptionAlgorithm)
 	return ready(cryptoOptions{
-		algorithm: in.EncryptionAlgorithm, context: in.EncryptionContext,
-		tokens: in.GrantTokens, dryRun: in.DryRun,
+		operation: "Encrypt", usage: kms.EncryptDecrypt, algorithm: algorithm,
+		context: in.EncryptionContext, dryRun: in.DryRun,
+		content: func() error { return c.key.CheckPlaintext(algorithm, in.Plaintext) },
 	}, c.key)
 }
 
 func encrypt(s *Server, c *call, in *kmsapi.EncryptRequest) (*kmsapi.EncryptResponse, error) {
-	blob, err := s.KMS.Encrypt(c.ctx, c.key, in.Plaintext, in.EncryptionContext)
+	algorithm := encryption(in.EncryptionAlgorithm)
+	blob, err := s.encryptWith(c, c.key, algorithm, in.Plaintext, in.EncryptionContext)
 	if err != nil {
 		return nil, err
 	}
-	return &kmsapi.EncryptResponse{CiphertextBlob: blob, KeyId: new(c.key.ARN()), EncryptionAlgorithm: &symmetric}, nil
+	return &kmsapi.EncryptResponse{
+		CiphertextBlob: blob, KeyId: new(c.key.ARN()), EncryptionAlgorithm: new(kmsapi.EncryptionAlgorithmSpec(algorithm)),
+	}, nil
+}
+
+func (s *Server) encryptWith(c *call, k *kms.Key, algorithm string, plaintext []byte, context map[string]string) ([]byte, error) {
+	if k.Symmetric() {
+		return s.KMS.Encrypt(c.ctx, k, plaintext, context)
+	}
+	return s.KMS.EncryptOAEP(k, algorithm, plaintext)
+}
+
+// decryptWith decrypts, and says with which material a symmetric key did.
+func (s *Server) decryptWith(c *call, k *kms.Key, algorithm string, ciphertext []byte, context map[string]string) ([]byte, *string, error) {
+	if !k.Symmetric() {
+		plaintext, err := s.KMS.DecryptOAEP(c.ctx, k, algorithm, ciphertext)
+		return plaintext, nil, err
+	}
+	plaintext, material, err := s.KMS.Decrypt(c.ctx, k, ciphertext, context)
+	return plaintext, &material, err
+}
+
+// materialOf names the material that a symmetric encryption key encrypts with;
+// other keys have no ids of material in answers.
+func materialOf(k *kms.Key) *string {
+	if !k.Symmetric() {
+		return nil
+	}
+	return new(k.MaterialID())
 }
 
 // ciphertextKey finds the key that the request names for a ciphertext or, where it
 // names none, the one that the ciphertext does, in the caller's region. Of the
-// latter nobody learns who may not use it.
-func ciphertextKey(s *Server, c *call, tx kms.Tx, ciphertext []byte, named *string) (*kms.Key, error) {
+// latter nobody learns who may not use it. Ciphertexts of key pairs name no key.
+func ciphertextKey(s *Server, c *call, tx kms.Tx, ciphertext []byte, algorithm string, named *string) (*kms.Key, error) {
 	if ciphertext == nil {
 		return nil, &kms.Error{Code: kms.CodeValidation, Message: "1 validation error detected: Value null at 'ciphertextBlob' " +
 			"failed to satisfy constraint: Member must not be null"}
 	}
 	if named != nil {
 		return s.KMS.Resolve(c.ctx, tx, c.region, *named)
+	}
+	if algorithm != kms.SymmetricDefault {
+		return nil, &kms.Error{Code: kms.CodeValidation, Message: "KeyId must not be null"}
 	}
 	id, err := kms.CiphertextKeyID(ciphertext)
 	if err != nil {
@@ -94,8 +155,12 @@ func ciphertextKey(s *Server, c *call, tx kms.Tx, ciphertext []byte, named *stri
 	return k, err
 }
 
-// belongs refuses a ciphertext that is not of the key; asked after the gate.
-func belongs(ciphertext []byte, k *kms.Key) error {
+// belongs refuses a ciphertext that is not of the key; asked after the gate. Of a
+// ciphertext of a key pair, only decryption tells.
+func belongs(ciphertext []byte, algorithm string, k *kms.Key) error {
+	if algorithm != kms.SymmetricDefault {
+		return nil
+	}
 	id, err := kms.CiphertextKeyID(ciphertext)
 	if err == nil && id != k.ID {
 		err = &kms.Error{
@@ -107,27 +172,36 @@ func belongs(ciphertext []byte, k *kms.Key) error {
 }
 
 func resolveDecrypt(s *Server, c *call, tx kms.Tx, in *kmsapi.DecryptRequest) ([]authz.Check, error) {
-	k, err := ciphertextKey(s, c, tx, in.CiphertextBlob, in.KeyId)
+	find := ciphertextKey
+	if ignoresCiphertext(in.DryRun, in.DryRunModifiers) {
+		find = namedKey
+	}
+	k, err := find(s, c, tx, in.CiphertextBlob, encryption(in.EncryptionAlgorithm), in.KeyId)
 	return c.onKey("kms:Decrypt", k, err)
 }
 
 func decryptReady(c *call, in *kmsapi.DecryptRequest) error {
-	if err := belongs(in.CiphertextBlob, c.key); err != nil {
-		return err
+	algorithm := encryption(in.EncryptionAlgorithm)
+	if !ignoresCiphertext(in.DryRun, in.DryRunModifiers) {
+		if err := belongs(in.CiphertextBlob, algorithm, c.key); err != nil {
+			return err
+		}
 	}
 	return ready(cryptoOptions{
-		algorithm: in.EncryptionAlgorithm, context: in.EncryptionContext,
-		tokens: in.GrantTokens, recipient: in.Recipient, dryRun: in.DryRun,
+		operation: "Decrypt", usage: kms.EncryptDecrypt, algorithm: algorithm,
+		context: in.EncryptionContext, recipient: in.Recipient, dryRun: in.DryRun,
 	}, c.key)
 }
 
 func decrypt(s *Server, c *call, in *kmsapi.DecryptRequest) (*kmsapi.DecryptResponse, error) {
-	plaintext, material, err := s.KMS.Decrypt(c.ctx, c.key, in.CiphertextBlob, in.EncryptionContext)
+	algorithm := encryption(in.EncryptionAlgorithm)
+	plaintext, material, err := s.decryptWith(c, c.key, algorithm, in.CiphertextBlob, in.EncryptionContext)
 	if err != nil {
 		return nil, err
 	}
 	return &kmsapi.DecryptResponse{
-		KeyId: new(c.key.ARN()), Plaintext: plaintext, EncryptionAlgorithm: &symmetric, KeyMaterialId: &material,
+		KeyId: new(c.key.ARN()), Plaintext: plaintext, KeyMaterialId: material,
+		EncryptionAlgorithm: new(kmsapi.EncryptionAlgorithmSpec(algorithm)),
 	}, nil
 }
 
@@ -138,7 +212,11 @@ func resolveReEncrypt(s *Server, c *call, tx kms.Tx, in *kmsapi.ReEncryptRequest
 	if err != nil {
 		return nil, err
 	}
-	from, err := ciphertextKey(s, c, tx, in.CiphertextBlob, in.SourceKeyId)
+	find := ciphertextKey
+	if ignoresCiphertext(in.DryRun, in.DryRunModifiers) {
+		find = namedKey
+	}
+	from, err := find(s, c, tx, in.CiphertextBlob, encryption(in.SourceEncryptionAlgorithm), in.SourceKeyId)
 	if err != nil {
 		return nil, err
 	}
@@ -151,31 +229,46 @@ func resolveReEncrypt(s *Server, c *call, tx kms.Tx, in *kmsapi.ReEncryptRequest
 }
 
 func reEncryptReady(c *call, in *kmsapi.ReEncryptRequest) error {
-	if err := belongs(in.CiphertextBlob, c.other); err != nil {
+	source, destination := encryption(in.SourceEncryptionAlgorithm), encryption(in.DestinationEncryptionAlgorithm)
+	if !ignoresCiphertext(in.DryRun, in.DryRunModifiers) {
+		if err := belongs(in.CiphertextBlob, source, c.other); err != nil {
+			return err
+		}
+	}
+	if err := c.other.Usable(); err != nil {
 		return err
 	}
-	from := cryptoOptions{algorithm: in.SourceEncryptionAlgorithm, context: in.SourceEncryptionContext, tokens: in.GrantTokens}
-	if err := ready(from, c.other, c.key); err != nil {
+	if err := c.key.Usable(); err != nil {
+		return err
+	}
+	err := ready(cryptoOptions{
+		operation: "ReEncrypt", usage: kms.EncryptDecrypt, algorithm: source,
+		context: in.SourceEncryptionContext,
+	}, c.other)
+	if err != nil {
 		return err
 	}
 	return ready(cryptoOptions{
-		algorithm: in.DestinationEncryptionAlgorithm, context: in.DestinationEncryptionContext, dryRun: in.DryRun,
-	})
+		operation: "ReEncrypt", usage: kms.EncryptDecrypt, algorithm: destination,
+		context: in.DestinationEncryptionContext, dryRun: in.DryRun,
+	}, c.key)
 }
 
 func reEncrypt(s *Server, c *call, in *kmsapi.ReEncryptRequest) (*kmsapi.ReEncryptResponse, error) {
-	plaintext, material, err := s.KMS.Decrypt(c.ctx, c.other, in.CiphertextBlob, in.SourceEncryptionContext)
+	source, destination := encryption(in.SourceEncryptionAlgorithm), encryption(in.DestinationEncryptionAlgorithm)
+	plaintext, material, err := s.decryptWith(c, c.other, source, in.CiphertextBlob, in.SourceEncryptionContext)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(plaintext)
-	blob, err := s.KMS.Encrypt(c.ctx, c.key, plaintext, in.DestinationEncryptionContext)
+	blob, err := s.encryptWith(c, c.key, destination, plaintext, in.DestinationEncryptionContext)
 	if err != nil {
 		return nil, err
 	}
 	return &kmsapi.ReEncryptResponse{
 		CiphertextBlob: blob, SourceKeyId: new(c.other.ARN()), KeyId: new(c.key.ARN()),
-		SourceEncryptionAlgorithm: &symmetric, DestinationEncryptionAlgorithm: &symmetric,
-		SourceKeyMaterialId: &material, DestinationKeyMaterialId: new(c.key.MaterialID()),
+		SourceEncryptionAlgorithm:      new(kmsapi.EncryptionAlgorithmSpec(source)),
+		DestinationEncryptionAlgorithm: new(kmsapi.EncryptionAlgorithmSpec(destination)),
+		SourceKeyMaterialId:            material, DestinationKeyMaterialId: materialOf(c.key),
 	}, nil
 }

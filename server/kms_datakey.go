@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+
 	"github.com/keyd-hsm/keyd/api"
 	"github.com/keyd-hsm/keyd/api/kmsapi"
 	"github.com/keyd-hsm/keyd/kms"
@@ -20,16 +22,41 @@ func dataKeySize(spec *kmsapi.DataKeySpec, bytes *int32) (int, error) {
 	return 32, nil
 }
 
-func dataKeyReady(c *call, in *kmsapi.GenerateDataKeyRequest) error {
-	if err := c.key.Usable(); err != nil {
-		return err
+// dataKeyOptions are those of the operations that encrypt what they make.
+func dataKeyOptions(operation string, context map[string]string, dryRun *bool) cryptoOptions {
+	return cryptoOptions{
+		operation: operation, usage: kms.EncryptDecrypt, context: context, dryRun: dryRun,
 	}
+}
+
+// needsSymmetric refuses a key pair: a data key is encrypted under a symmetric key
+// only.
+func needsSymmetric(k *kms.Key) error {
+	if k.Asymmetric() && k.Usage == kms.EncryptDecrypt {
+		return &kms.Error{Code: kms.CodeInvalidKeyUsage, Message: "You cannot generate a data key with an asymmetric CMK"}
+	}
+	return nil
+}
+
+func dataKeyReady(c *call, in *kmsapi.GenerateDataKeyRequest) error {
 	if _, err := dataKeySize(in.KeySpec, in.NumberOfBytes); err != nil {
 		return err
 	}
-	return ready(cryptoOptions{
-		context: in.EncryptionContext, tokens: in.GrantTokens, recipient: in.Recipient, dryRun: in.DryRun,
-	}, c.key)
+	o := dataKeyOptions("GenerateDataKey", in.EncryptionContext, in.DryRun)
+	o.recipient = in.Recipient
+	return dataKeyChecked(c, o)
+}
+
+// dataKeyChecked is ready for a data key, with the refusal of key pairs where AWS
+// has it: after the state, and before what is said of an encryption context.
+func dataKeyChecked(c *call, o cryptoOptions) error {
+	if err := c.key.Usable(); err != nil {
+		return err
+	}
+	if err := needsSymmetric(c.key); err != nil {
+		return err
+	}
+	return ready(o, c.key)
 }
 
 func generateDataKey(s *Server, c *call, in *kmsapi.GenerateDataKeyRequest) (*kmsapi.GenerateDataKeyResponse, error) {
@@ -43,13 +70,10 @@ func generateDataKey(s *Server, c *call, in *kmsapi.GenerateDataKeyRequest) (*km
 }
 
 func blindDataKeyReady(c *call, in *kmsapi.GenerateDataKeyWithoutPlaintextRequest) error {
-	if err := c.key.Usable(); err != nil {
-		return err
-	}
 	if _, err := dataKeySize(in.KeySpec, in.NumberOfBytes); err != nil {
 		return err
 	}
-	return ready(cryptoOptions{context: in.EncryptionContext, tokens: in.GrantTokens, dryRun: in.DryRun}, c.key)
+	return dataKeyChecked(c, dataKeyOptions("GenerateDataKeyWithoutPlaintext", in.EncryptionContext, in.DryRun))
 }
 
 func generateBlindDataKey(s *Server, c *call, in *kmsapi.GenerateDataKeyWithoutPlaintextRequest) (*kmsapi.GenerateDataKeyWithoutPlaintextResponse, error) {
@@ -77,17 +101,20 @@ func newDataKey(s *Server, c *call, spec *kmsapi.DataKeySpec, bytes *int32, cont
 }
 
 func randomReady(_ *call, in *kmsapi.GenerateRandomRequest) error {
-	switch {
-	case in.NumberOfBytes == nil:
+	if in.NumberOfBytes == nil {
 		return &kms.Error{Code: kms.CodeValidation, Message: "NumberOfBytes is required."}
-	case in.CustomKeyStoreId != nil:
-		return &kms.Error{Code: "CustomKeyStoreNotFoundException"}
 	}
 	return ready(cryptoOptions{recipient: in.Recipient})
 }
 
 func generateRandom(s *Server, c *call, in *kmsapi.GenerateRandomRequest) (*kmsapi.GenerateRandomResponse, error) {
-	b, err := s.KMS.Random(c.ctx, int(api.Value(in.NumberOfBytes)))
+	random := s.KMS.Random
+	if in.CustomKeyStoreId != nil {
+		random = func(ctx context.Context, n int) ([]byte, error) {
+			return s.KMS.StoreRandom(ctx, c.region, *in.CustomKeyStoreId, n)
+		}
+	}
+	b, err := random(c.ctx, int(api.Value(in.NumberOfBytes)))
 	if err != nil {
 		return nil, err
 	}

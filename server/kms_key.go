@@ -23,55 +23,67 @@ func makeKey(s *Server, c *call, in *kmsapi.CreateKeyRequest) error {
 	if err := offered(in); err != nil {
 		return err
 	}
-	tags := make([]kms.Tag, len(in.Tags))
-	for i, t := range in.Tags {
-		tags[i] = kms.Tag{Key: api.Value(t.TagKey), Value: api.Value(t.TagValue)}
-	}
 	text, err := s.boundPolicy(c, in)
 	if err != nil {
 		return err
 	}
-	c.made, err = s.KMS.MakeKey(c.ctx, kms.NewKey{
-		Region: c.region, Description: api.Value(in.Description), Policy: text, Tags: tags,
+	store, err := s.inStore(c, in)
+	if err != nil {
+		return err
+	}
+	draft, err := s.KMS.Draft(kms.NewKey{
+		Region: c.region, Description: api.Value(in.Description), Policy: text, Tags: newTags(in.Tags),
+		Spec: keySpec(in), Usage: string(api.Value(in.KeyUsage)), Origin: string(api.Value(in.Origin)),
+		MultiRegion: api.Value(in.MultiRegion), Store: store,
 	})
 	if err != nil {
 		return err
 	}
-	return s.checkLockout(c, c.made, in.BypassPolicyLockoutSafetyCheck)
+	if in.Policy != nil { // the default policy is the right of who may create a key
+		if err := s.checkLockout(c, draft, in.BypassPolicyLockoutSafetyCheck); err != nil {
+			return err
+		}
+	}
+	if c.made, err = s.KMS.MakeKey(c.ctx, draft); err != nil {
+		return err
+	}
+	c.undo = func() { s.KMS.Abandon(c.ctx, c.made) }
+	return nil
+}
+
+// keySpec reads the member and its older name; "" for the default.
+func keySpec(in *kmsapi.CreateKeyRequest) string {
+	if in.KeySpec != nil {
+		return string(*in.KeySpec)
+	}
+	return string(api.Value(in.CustomerMasterKeySpec))
+}
+
+func newTags(in []kmsapi.Tag) []kms.Tag {
+	tags := make([]kms.Tag, len(in))
+	for i, t := range in {
+		tags[i] = kms.Tag{Key: api.Value(t.TagKey), Value: api.Value(t.TagValue)}
+	}
+	return tags
 }
 
 // offered refuses what CreateKey can ask for and keyd does not make.
 func offered(in *kmsapi.CreateKeyRequest) error {
-	spec := string(api.Value(in.KeySpec))
-	old := string(api.Value(in.CustomerMasterKeySpec))
 	if in.KeySpec != nil && in.CustomerMasterKeySpec != nil {
 		return &kms.Error{Code: kms.CodeValidation,
 			Message: "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated."}
 	}
-	if spec == "" {
-		spec = old
-	}
-	usage := string(api.Value(in.KeyUsage))
 	unsupported := func(what string) error {
 		return &kms.Error{Code: kms.CodeUnsupportedOperation, Message: what + " is not supported by this version of keyd."}
 	}
 	switch {
-	case spec != "" && spec != kms.SymmetricDefault && usage == "":
-		return &kms.Error{Code: kms.CodeValidation,
-			Message: "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."}
-	case spec != "" && spec != kms.SymmetricDefault:
-		return unsupported("KeySpec " + spec)
-	case usage != "" && usage != kms.EncryptDecrypt:
-		return &kms.Error{Code: kms.CodeValidation,
-			Message: "KeyUsage " + usage + " is not compatible with KeySpec " + kms.SymmetricDefault + "."}
-	case in.Origin != nil && string(*in.Origin) != kms.OriginKMS:
+	case string(api.Value(in.Origin)) == "EXTERNAL_KEY_STORE":
+		return errNoXks
+	case in.Origin != nil && string(*in.Origin) != kms.OriginKMS && string(*in.Origin) != kms.OriginCloudHSM &&
+		string(*in.Origin) != kms.OriginExternal:
 		return unsupported("Origin " + string(*in.Origin))
-	case in.CustomKeyStoreId != nil:
-		return unsupported("CustomKeyStoreId")
 	case in.XksKeyId != nil:
 		return unsupported("XksKeyId")
-	case api.Value(in.MultiRegion):
-		return unsupported("MultiRegion")
 	}
 	return nil
 }
@@ -89,28 +101,67 @@ func metadata(k *kms.Key) *kmsapi.KeyMetadata {
 		KeyId:                 &k.ID,
 		Arn:                   new(k.ARN()),
 		CreationDate:          api.At(k.Created),
-		Enabled:               new(k.State == kms.Enabled),
+		Enabled:               new(k.Shown() == kms.Enabled),
 		Description:           &k.Description,
 		KeyUsage:              new(kmsapi.KeyUsageType(k.Usage)),
-		KeyState:              new(kmsapi.KeyState(k.State)),
+		KeyState:              new(kmsapi.KeyState(k.Shown())),
 		Origin:                new(kmsapi.OriginType(k.Origin)),
 		KeyManager:            new(kmsapi.KeyManagerTypeCustomer),
 		CustomerMasterKeySpec: &spec,
 		KeySpec:               new(kmsapi.KeySpec(k.Spec)),
-		EncryptionAlgorithms:  []kmsapi.EncryptionAlgorithmSpec{symmetric},
-		MultiRegion:           new(false),
-		CurrentKeyMaterialId:  new(k.MaterialID()),
+		MultiRegion:           new(k.MultiRegion),
+
+		MultiRegionConfiguration: multiRegion(k),
+	}
+	a := algorithmsOf(k)
+	m.EncryptionAlgorithms, m.SigningAlgorithms, m.MacAlgorithms = a.encryption, a.signing, a.mac
+	m.KeyAgreementAlgorithms, m.EncapsulationAlgorithms = a.agreement, a.encapsulation
+	if id := k.MaterialID(); k.Symmetric() && id != "" {
+		m.CurrentKeyMaterialId = &id
+	}
+	if k.Imported() {
+		m.ExpirationModel, m.ValidTo = expiration(k.Expiry())
 	}
 	if !k.DeletionDate.IsZero() {
 		m.DeletionDate = api.At(k.DeletionDate)
 	}
+	if k.CustomStore != "" {
+		m.CustomKeyStoreId, m.CloudHsmClusterId = &k.CustomStore, new(k.Cluster())
+	}
+	if k.State == kms.PendingReplicaDeletion {
+		m.PendingDeletionWindowInDays = new(int32(k.PendingWindow))
+	}
 	return m
 }
 
-func describeKey(_ *Server, c *call, in *kmsapi.DescribeKeyRequest) (*kmsapi.DescribeKeyResponse, error) {
-	if len(in.GrantTokens) > 0 {
-		return nil, &kms.Error{Code: kms.CodeInvalidGrantToken}
+// algorithms are those of a key, in the member of its usage.
+type algorithms struct {
+	encryption    []kmsapi.EncryptionAlgorithmSpec
+	signing       []kmsapi.SigningAlgorithmSpec
+	mac           []kmsapi.MacAlgorithmSpec
+	agreement     []kmsapi.KeyAgreementAlgorithmSpec
+	encapsulation []kmsapi.EncapsulationAlgorithmSpec
+}
+
+func algorithmsOf(k *kms.Key) (a algorithms) {
+	for _, name := range k.Algorithms() {
+		switch k.Usage {
+		case kms.EncryptDecrypt:
+			a.encryption = append(a.encryption, kmsapi.EncryptionAlgorithmSpec(name))
+		case kms.SignVerify:
+			a.signing = append(a.signing, kmsapi.SigningAlgorithmSpec(name))
+		case kms.GenerateVerifyMAC:
+			a.mac = append(a.mac, kmsapi.MacAlgorithmSpec(name))
+		case kms.KeyAgreement:
+			a.agreement = append(a.agreement, kmsapi.KeyAgreementAlgorithmSpec(name))
+		case kms.EncapsulateDecapsulate:
+			a.encapsulation = append(a.encapsulation, kmsapi.EncapsulationAlgorithmSpec(name))
+		}
 	}
+	return a
+}
+
+func describeKey(_ *Server, c *call, _ *kmsapi.DescribeKeyRequest) (*kmsapi.DescribeKeyResponse, error) {
 	return &kmsapi.DescribeKeyResponse{KeyMetadata: metadata(c.key)}, nil
 }
 
@@ -164,10 +215,13 @@ func scheduleKeyDeletion(s *Server, c *call, tx kms.Tx, in *kmsapi.ScheduleKeyDe
 	if err != nil {
 		return nil, err
 	}
-	return &kmsapi.ScheduleKeyDeletionResponse{
-		KeyId: new(k.ARN()), DeletionDate: api.At(k.DeletionDate),
-		KeyState: new(kmsapi.KeyState(k.State)), PendingWindowInDays: &days,
-	}, nil
+	out := &kmsapi.ScheduleKeyDeletionResponse{
+		KeyId: new(k.ARN()), KeyState: new(kmsapi.KeyState(k.State)), PendingWindowInDays: &days,
+	}
+	if !k.DeletionDate.IsZero() { // it is while replicas are there
+		out.DeletionDate = api.At(k.DeletionDate)
+	}
+	return out, nil
 }
 
 func cancelKeyDeletion(s *Server, c *call, tx kms.Tx, _ *kmsapi.CancelKeyDeletionRequest) (*kmsapi.CancelKeyDeletionResponse, error) {

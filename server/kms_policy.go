@@ -24,7 +24,7 @@ func (s *Server) bindPolicy(tx kms.Tx, text *string) (string, error) {
 	if text == nil {
 		return s.KMS.DefaultPolicy(), nil
 	}
-	p, err := kms.ParsePolicy(*text)
+	p, err := s.KMS.ParsePolicy(*text)
 	if err != nil {
 		return "", err
 	}

@@ -509,11 +509,9 @@ func TestCreateKeyRefuses(t *testing.T) {
 		in         kms.CreateKeyInput
 		code, text string
 	}{
-		"RSA":              {kms.CreateKeyInput{KeySpec: types.KeySpecRsa2048, KeyUsage: types.KeyUsageTypeSignVerify}, "UnsupportedOperationException", "RSA_2048"},
 		"no usage":         {kms.CreateKeyInput{KeySpec: types.KeySpecHmac256}, "ValidationException", "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys."},
 		"wrong usage":      {kms.CreateKeyInput{KeyUsage: types.KeyUsageTypeSignVerify}, "ValidationException", "SIGN_VERIFY"},
-		"origin":           {kms.CreateKeyInput{Origin: types.OriginTypeExternal}, "UnsupportedOperationException", "EXTERNAL"},
-		"multi-Region":     {kms.CreateKeyInput{MultiRegion: new(true)}, "UnsupportedOperationException", "MultiRegion"},
+		"origin":           {kms.CreateKeyInput{Origin: types.OriginTypeExternalKeyStore}, "UnsupportedOperationException", "EXTERNAL_KEY_STORE"},
 		"unknown spec":     {kms.CreateKeyInput{KeySpec: "HMAC_random"}, "ValidationException", "Value 'HMAC_random' at 'keySpec' failed to satisfy constraint: Member must satisfy enum value set: ["},
 		"tag twice":        {kms.CreateKeyInput{Tags: []types.Tag{{TagKey: new("a"), TagValue: new("1")}, {TagKey: new("a"), TagValue: new("2")}}}, "TagException", "Duplicate"},
 		"reserved tag":     {kms.CreateKeyInput{Tags: []types.Tag{{TagKey: new("aws:x"), TagValue: new("1")}}}, "TagException", "aws:"},

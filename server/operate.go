@@ -48,6 +48,12 @@ func (s *Server) change(c *call) answer {
 			return s.finish(c, nil, err)
 		}
 	}
+	changed := false
+	defer func() { // after a panic too
+		if !changed && c.undo != nil {
+			c.undo()
+		}
+	}()
 	err := s.commit(c.ctx, func(tx kms.Tx) (*audit.Event, error) {
 		if err := s.reauthenticate(c); err != nil {
 			return nil, err
@@ -62,7 +68,13 @@ func (s *Server) change(c *call) answer {
 		c.out = out
 		return s.event(c, nil), nil
 	})
-	if unrecorded := (*unrecordedError)(nil); asUnrecorded(err, &unrecorded) {
+	unrecorded := (*unrecordedError)(nil)
+	isUnrecorded := asUnrecorded(err, &unrecorded) // the change is made then
+	changed = err == nil || isUnrecorded
+	if c.done != nil && changed {
+		c.done()
+	}
+	if isUnrecorded {
 		s.Logger.Error("audit log", "request", c.id, "operation", c.name, "error", err)
 		return internalError(c)
 	}
@@ -93,9 +105,13 @@ func (s *Server) finish(c *call, out any, err error) answer {
 		f = s.faultOf(c, err)
 		a = failure(c, f)
 	}
-	if err := s.append(s.event(c, f)); err != nil {
+	e := s.event(c, f)
+	if err := s.append(e); err != nil {
 		s.Logger.Error("audit log", "request", c.id, "operation", c.name, "error", err)
 		return internalError(c)
+	}
+	if f == nil && c.route.uses {
+		s.used(c, e)
 	}
 	return a
 }

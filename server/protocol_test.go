@@ -96,7 +96,7 @@ func TestHostileRequests(t *testing.T) {
 		"form with bad escape":   {wireRequest{content: formContent, body: "Action=%zz", service: "sts"}, 400, "MalformedInput"},
 		"form unsigned":          {wireRequest{content: formContent, body: "Action=GetCallerIdentity&Version=2011-06-15", unsigned: true}, 403, "MissingAuthenticationToken"},
 		"form for another":       {wireRequest{content: formContent, body: "Action=GetCallerIdentity&Version=2011-06-15"}, 403, "SignatureDoesNotMatch"},
-		"not served yet":         {wireRequest{target: "TrentService.Sign", content: jsonContent, body: "{}"}, 400, "UnsupportedOperationException"},
+		"not served yet":         {wireRequest{target: "CloudTrail_20131101.LookupEvents", content: jsonContent, body: "{}", service: "cloudtrail"}, 400, "UnsupportedOperationException"},
 		"not served yet, a form": {wireRequest{content: formContent, body: "Action=CreateSAMLProvider&Version=2010-05-08", service: "iam"}, 400, "InvalidAction"},
 	} {
 		t.Run(name, func(t *testing.T) {

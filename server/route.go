@@ -2,6 +2,7 @@ package server
 
 import (
 	"github.com/keyd-hsm/keyd/api"
+	"github.com/keyd-hsm/keyd/api/kmsapi"
 	"github.com/keyd-hsm/keyd/authz"
 	"github.com/keyd-hsm/keyd/kms"
 )
@@ -24,6 +25,7 @@ type route struct {
 	op      api.Operation
 	level   level
 	bodyMax int64 // bytes of request body
+	long    bool  // may wait for an RSA key to be made
 	// admit resolves what the request names, asks the gate, and checks that the
 	// state of the key allows the operation. It reads from tx, or with nil from
 	// what is cached, and leaves the keys in the call.
@@ -39,6 +41,7 @@ type route struct {
 	apply   func(s *Server, c *call, tx kms.Tx) (any, error)
 
 	metrics routeMetrics // set by index
+	uses    bool         // its keys are noted as used; set by index
 }
 
 // resolver finds what an input names and says what must be allowed. It reads
@@ -55,6 +58,9 @@ func admission[I any](resolve resolver[I], ready func(c *call, in *I) error) fun
 			return err
 		}
 		if err := s.allow(c, checks); err != nil {
+			return err
+		}
+		if err := s.checkTokens(c, tx); err != nil {
 			return err
 		}
 		if ready == nil {
@@ -129,6 +135,12 @@ func (r *route) large() *route {
 	return r
 }
 
+// slow gives a row the time that an RSA key takes to make.
+func (r *route) slow() *route {
+	r.long = true
+	return r
+}
+
 // preparing adds token work that a change needs before its transaction.
 func preparing[I any](r *route, prepare func(*Server, *call, *I) error) *route {
 	r.prepare = func(s *Server, c *call) error { return prepare(s, c, c.in.(*I)) }
@@ -151,6 +163,7 @@ func (s *Server) index(rows []*route) {
 	}
 	for _, r := range rows {
 		r.metrics = s.Metrics.of(r.op.Service.ID + "." + r.op.Name)
+		r.uses = r.op.Service == kmsapi.Service && uses(r.op.Name)
 		s.routes[r.op.Service.SigningName][r.op.Name] = r
 	}
 }

@@ -24,15 +24,15 @@ func routes() []*route {
 		use(kmsOp("GenerateDataKey"), levelWrite, onKey("kms:GenerateDataKey", dataKeyKey), dataKeyReady, generateDataKey),
 		use(kmsOp("GenerateDataKeyWithoutPlaintext"), levelWrite,
 			onKey("kms:GenerateDataKeyWithoutPlaintext", blindDataKeyKey), blindDataKeyReady, generateBlindDataKey),
-		use(kmsOp("GenerateRandom"), levelWrite, onNothing[kmsapi.GenerateRandomRequest]("kms:GenerateRandom"), randomReady, generateRandom),
+		fromStore(use(kmsOp("GenerateRandom"), levelWrite, onNothing[kmsapi.GenerateRandomRequest]("kms:GenerateRandom"), randomReady, generateRandom)),
 
-		preparing(change(kmsOp("CreateKey"), levelWrite, resolveCreateKey, createKey), makeKey).large(),
+		preparing(change(kmsOp("CreateKey"), levelWrite, resolveCreateKey, createKey), makeKey).large().slow(),
 		query(kmsOp("DescribeKey"), levelRead, onKey("kms:DescribeKey", describeKeyKey), describeKey),
 		query(kmsOp("ListKeys"), levelList, onNothing[kmsapi.ListKeysRequest]("kms:ListKeys"), listKeys),
 		change(kmsOp("UpdateKeyDescription"), levelWrite, onKeyID("kms:UpdateKeyDescription", updateDescriptionKey), updateKeyDescription),
 		change(kmsOp("EnableKey"), levelWrite, onKeyID("kms:EnableKey", enableKeyKey), enableKey),
-		change(kmsOp("DisableKey"), levelWrite, onKeyID("kms:DisableKey", disableKeyKey), disableKey),
-		change(kmsOp("ScheduleKeyDeletion"), levelWrite, onKeyID("kms:ScheduleKeyDeletion", scheduleKey), scheduleKeyDeletion),
+		change(kmsOp("DisableKey"), levelWrite, idle(onKeyID("kms:DisableKey", disableKeyKey)), disableKey),
+		change(kmsOp("ScheduleKeyDeletion"), levelWrite, idle(onKeyID("kms:ScheduleKeyDeletion", scheduleKey)), scheduleKeyDeletion),
 		change(kmsOp("CancelKeyDeletion"), levelWrite, onKeyID("kms:CancelKeyDeletion", cancelKey), cancelKeyDeletion),
 
 		query(kmsOp("GetKeyPolicy"), levelRead, onKeyID("kms:GetKeyPolicy", getPolicyKey), getKeyPolicy),
@@ -43,7 +43,7 @@ func routes() []*route {
 		change(kmsOp("UpdateAlias"), levelWrite, resolveUpdateAlias, updateAlias),
 		change(kmsOp("DeleteAlias"), levelWrite, resolveDeleteAlias, deleteAlias),
 		query(kmsOp("ListAliases"), levelList, resolveListAliases, listAliases),
-	}, slices.Concat(stsRoutes(), iamEntityRoutes(), iamPolicyRoutes(), iamSimulateRoutes())...)
+	}, slices.Concat(kmsStoreRoutes(), kmsKeyUseRoutes(), kmsGrantRoutes(), kmsTagRoutes(), kmsUsageRoutes(), kmsRotationRoutes(), kmsImportRoutes(), kmsReplicaRoutes(), stsRoutes(), iamEntityRoutes(), iamPolicyRoutes(), iamSimulateRoutes())...)
 }
 
 func kmsOp(name string) api.Operation { return operation(kmsapi.Service, name) }

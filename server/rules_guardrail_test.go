@@ -66,7 +66,7 @@ func TestGuardrailRules(t *testing.T) {
 	t.Run("8.1 the lockout check knows them", func(t *testing.T) {
 		scp := levels(t, policy.SCP, anything+`,{"Effect":"Deny","Action":"kms:PutKeyPolicy","Resource":"*"}`)
 		kit := testkit.Start(t, testkit.WithGuardrails(authz.Guardrails{SCP: scp}))
-		_, err := kit.KMS(region).CreateKey(t.Context(), &kms.CreateKeyInput{})
+		_, err := kit.KMS(region).CreateKey(t.Context(), &kms.CreateKeyInput{Policy: document(toKey("Allow", rootARN))})
 		refused(t, "rule 9.1", err, "MalformedPolicyDocumentException", "will not allow you to update")
 	})
 }

@@ -63,6 +63,11 @@ type Config struct {
 // included. AWS's SDKs give up after a minute or never.
 const DefaultTimeout = 30 * time.Second
 
+// keyTime is what a request has beside that if an RSA key must be made for it: most
+// take seconds, but there is no bound, and several wait for each other. Together
+// they stay below the minute after which AWS's CLI and the listener give up.
+const keyTime = 25 * time.Second
+
 // Server answers requests. See [New].
 type Server struct {
 	Config
@@ -91,6 +96,10 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s.index(routes())
 	s.verifier = s.newVerifier()
 	if err := s.recover(ctx); err != nil {
+		return nil, err
+	}
+	// Before the first request: imported material is not used past its time.
+	if err := eachDue(ctx, s.KMS.DueExpiries, s.expire); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -53,7 +53,7 @@ var (
 	rulePolicyType                                   = api.Rule{Min: 1, Max: 131072, Pattern: api.NewPattern("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", "")}
 	rulePrincipalIdType                              = api.Rule{Min: 1, Max: 256, Pattern: api.NewPattern("^[\\w+=,.@:/-]+$", "")}
 	rulePublicKeyType                                = api.Rule{Min: 1, Max: 8192}
-	ruleRegionType                                   = api.Rule{Min: 1, Max: 32, Pattern: api.NewPattern("^([a-z]+-){2,3}\\d+$", "")}
+	ruleRegionType                                   = api.Rule{Min: 1, Max: 32, Pattern: api.NewPattern("^([a-z]+-){2,3}\\d+$", "[a-z]([a-z0-9-]{0,30}[a-z0-9])?")}
 	ruleRotationPeriodInDaysType                     = api.Rule{Min: 90, Max: 2560}
 	ruleServicePrincipalType                         = api.Rule{Min: 1, Max: 256, Pattern: api.NewPattern("^[\\w+=,.@:/-]+$", "")}
 	ruleSigningAlgorithmSpec                         = api.Rule{Min: api.NoMin, Max: api.NoMax, Enum: []string{"RSASSA_PSS_SHA_256", "RSASSA_PSS_SHA_384", "RSASSA_PSS_SHA_512", "RSASSA_PKCS1_V1_5_SHA_256", "RSASSA_PKCS1_V1_5_SHA_384", "RSASSA_PKCS1_V1_5_SHA_512", "ECDSA_SHA_256", "ECDSA_SHA_384", "ECDSA_SHA_512", "SM2DSA", "ML_DSA_SHAKE_256", "ED25519_SHA_512", "ED25519_PH_SHA_512"}}

@@ -65,18 +65,20 @@ func load(ctx context.Context, t target, workers int, d time.Duration) (sample, 
 }
 
 // work does one thing after the other and notes how long those took that ended
-// between begin and stop.
+// between begin and stop; one at least, so that a machine that is busy otherwise
+// gives a poor figure and not none.
 func work(ctx context.Context, do func() error, took []time.Duration, begin, stop time.Time) ([]time.Duration, error) {
 	for last := time.Now(); ; {
 		if err := do(); err != nil {
 			return took, err
 		}
 		now := time.Now()
-		if now.After(stop) || ctx.Err() != nil {
-			return took, nil
-		}
-		if now.After(begin) {
+		over := now.After(stop)
+		if now.After(begin) && (!over || len(took) == 0) {
 			took = append(took, now.Sub(last))
+		}
+		if over || ctx.Err() != nil {
+			return took, nil
 		}
 		last = now
 	}

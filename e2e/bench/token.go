@@ -61,7 +61,7 @@ func openToken(ctx context.Context, dir string) (_ *rawToken, err error) {
 		if err != nil {
 			return nil, err
 		}
-		t.keys[i] = hsm.Key{Domain: domainKey, Wrapped: wrapped}
+		t.keys[i] = hsm.Key{Type: hsm.HMACSHA256, Domain: domainKey, Wrapped: wrapped}
 	}
 	return t, nil
 }

@@ -44,6 +44,21 @@ func Run(t *testing.T, d Device) {
 		{"ended contexts", endedContexts},
 		{"more keys than handles", manyKeys},
 		{"check", check},
+		{"signatures", signs},
+		{"decryption", decrypts},
+		{"key agreement", derives},
+		{"secrets", secretTypes},
+		{"types and uses that do not exist", strangeKinds},
+		{"each key has one use", oneUse},
+		{"inputs that are none", badInputs},
+		{"resident pairs", residentPairs},
+		{"resident pairs of one id", oneOfMany},
+		{"resident pairs given up", leftInTheLurch},
+		{"more pairs than handles", manyPairs},
+		{"import of secrets", importsSecrets},
+		{"import of pairs", importsPairs},
+		{"hostile material", hostileMaterial},
+		{"hostile envelopes", hostileEnvelopes},
 	}
 	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
@@ -81,7 +96,7 @@ func generate(t *testing.T, token hsm.Token, domain string) hsm.Key {
 	if err != nil {
 		t.Fatalf("Generate: %v", err)
 	}
-	return hsm.Key{Domain: domain, Wrapped: w}
+	return hsm.Key{Type: hsm.HMACSHA256, Domain: domain, Wrapped: w}
 }
 
 func mac(t *testing.T, token hsm.Token, k hsm.Key, data string) string {
@@ -112,7 +127,7 @@ func reopen(t *testing.T, d Device) {
 	if err := token.GenerateResident(t.Context(), "stays", hsm.HMACSHA256); err != nil {
 		t.Fatal(err)
 	}
-	stays := hsm.Key{Resident: "stays"}
+	stays := hsm.Key{Type: hsm.HMACSHA256, Resident: "stays"}
 	before, beforeResident := mac(t, token, k, "data"), mac(t, token, stays, "data")
 	if err := token.Close(); err != nil {
 		t.Fatal(err)
@@ -158,9 +173,41 @@ func calls(token hsm.Token, k hsm.Key) map[string]func(context.Context) error {
 		"GenerateResident": func(ctx context.Context) error { return token.GenerateResident(ctx, "another", hsm.HMACSHA256) },
 		"DestroyResident":  func(ctx context.Context) error { return token.DestroyResident(ctx, "another") },
 		"MAC":              func(ctx context.Context) error { _, err := token.MAC(ctx, k, nil); return err },
-		"Random":           func(ctx context.Context) error { _, err := token.Random(ctx, 8); return err },
-		"Check":            func(ctx context.Context) error { return token.Check(ctx, domain) },
+		"GeneratePair": func(ctx context.Context) error {
+			_, _, err := token.GeneratePair(ctx, domain, hsm.P256, hsm.Sign)
+			return err
+		},
+		"GenerateResidentPair": func(ctx context.Context) error {
+			_, err := token.GenerateResidentPair(ctx, "another", hsm.P256, hsm.Sign)
+			return err
+		},
+		"Import": func(ctx context.Context) error {
+			_, _, err := token.Import(ctx, domain, hsm.HMACSHA256, 0, hsm.Envelope{
+				Transport: as(k, hsm.RSA2048, hsm.Transport), Key: make([]byte, 256),
+			})
+			return err
+		},
+		"Sign": func(ctx context.Context) error {
+			_, err := token.Sign(ctx, as(k, hsm.P256, hsm.Sign), signings(hsm.P256)[0], make([]byte, 32))
+			return err
+		},
+		"Decrypt": func(ctx context.Context) error {
+			_, err := token.Decrypt(ctx, as(k, hsm.RSA2048, hsm.Decrypt), make([]byte, 256))
+			return err
+		},
+		"Derive": func(ctx context.Context) error {
+			_, err := token.Derive(ctx, as(k, hsm.P256, hsm.Derive), somePoint(hsm.P256))
+			return err
+		},
+		"Random": func(ctx context.Context) error { _, err := token.Random(ctx, 8); return err },
+		"Check":  func(ctx context.Context) error { return token.Check(ctx, domain) },
 	}
+}
+
+// as calls a key another.
+func as(k hsm.Key, of hsm.KeyType, u hsm.Use) hsm.Key {
+	k.Type, k.Use = of, u
+	return k
 }
 
 func name(i int) string { return fmt.Sprintf("key %d", i) }

@@ -47,7 +47,7 @@ func domainKeys(t *testing.T, token hsm.Token) {
 func noDomainKey(t *testing.T, token hsm.Token) {
 	_, err := token.Generate(t.Context(), "nowhere", hsm.HMACSHA256)
 	wants(t, "Generate", err, hsm.ErrNotFound)
-	_, err = token.MAC(t.Context(), hsm.Key{Domain: "nowhere", Wrapped: make([]byte, 40)}, nil)
+	_, err = token.MAC(t.Context(), hsm.Key{Type: hsm.HMACSHA256, Domain: "nowhere", Wrapped: make([]byte, 40)}, nil)
 	wants(t, "MAC", err, hsm.ErrNotFound)
 	wants(t, "Check", token.Check(t.Context(), "nowhere"), hsm.ErrNotFound)
 	ready(t, token, 1)
@@ -96,18 +96,18 @@ func badWrapped(t *testing.T, token hsm.Token) {
 	for i := range k.Wrapped {
 		altered := slices.Clone(k.Wrapped)
 		altered[i] ^= 1 << (i % 8)
-		try("one bit altered", hsm.Key{Domain: domain, Wrapped: altered})
+		try("one bit altered", hsm.Key{Type: hsm.HMACSHA256, Domain: domain, Wrapped: altered})
 	}
 	for n := range k.Wrapped {
-		try("truncated", hsm.Key{Domain: domain, Wrapped: k.Wrapped[:n]})
+		try("truncated", hsm.Key{Type: hsm.HMACSHA256, Domain: domain, Wrapped: k.Wrapped[:n]})
 		if n > 0 {
-			try("beheaded", hsm.Key{Domain: domain, Wrapped: k.Wrapped[n:]})
+			try("beheaded", hsm.Key{Type: hsm.HMACSHA256, Domain: domain, Wrapped: k.Wrapped[n:]})
 		}
 	}
 	for _, n := range []int{1, 8, 16, 4096, 1 << 20} {
-		try("lengthened", hsm.Key{Domain: domain, Wrapped: append(slices.Clone(k.Wrapped), make([]byte, n)...)})
+		try("lengthened", hsm.Key{Type: hsm.HMACSHA256, Domain: domain, Wrapped: append(slices.Clone(k.Wrapped), make([]byte, n)...)})
 	}
-	try("under another domain key", hsm.Key{Domain: "other", Wrapped: k.Wrapped})
+	try("under another domain key", hsm.Key{Type: hsm.HMACSHA256, Domain: "other", Wrapped: k.Wrapped})
 	if mac(t, token, k, "data") != good {
 		t.Error("the key computes another MAC afterwards")
 	}
@@ -129,7 +129,7 @@ func badKeys(t *testing.T, token hsm.Token) {
 func residentKeys(t *testing.T, token hsm.Token) {
 	ctx := t.Context()
 	ready(t, token, 0)
-	a, b := hsm.Key{Resident: "a"}, hsm.Key{Resident: "b"}
+	a, b := hsm.Key{Type: hsm.HMACSHA256, Resident: "a"}, hsm.Key{Type: hsm.HMACSHA256, Resident: "b"}
 	_, err := token.MAC(ctx, a, nil)
 	wants(t, "MAC before GenerateResident", err, hsm.ErrNotFound)
 	for _, k := range []hsm.Key{a, b} {
@@ -174,4 +174,32 @@ func forget(t *testing.T, token hsm.Token) {
 		t.Error("MAC differs after Forget")
 	}
 	mac(t, token, keys[1], "data")
+}
+
+// secretTypes makes secrets of every type, wrapped and resident, and computes.
+func secretTypes(t *testing.T, token hsm.Token) {
+	ready(t, token, 0)
+	for of, hash := range secrets {
+		w, err := token.Generate(t.Context(), domain, of)
+		if err != nil {
+			t.Fatalf("Generate for %v: %v", hash, err)
+		}
+		if err := token.GenerateResident(t.Context(), hash.String(), of); err != nil {
+			t.Fatalf("GenerateResident for %v: %v", hash, err)
+		}
+		seen := make(map[string]bool)
+		for _, k := range []hsm.Key{{Type: of, Domain: domain, Wrapped: w}, {Type: of, Resident: hash.String()}} {
+			for _, data := range []string{"", "data", strings.Repeat("x", 4096)} {
+				first, err := token.MAC(t.Context(), k, []byte(data))
+				if err != nil || len(first) != hash.Size() || seen[string(first)] {
+					t.Fatalf("MAC with %v: %x, %v", hash, first, err)
+				}
+				seen[string(first)] = true
+				token.Forget(k)
+				if again, err := token.MAC(t.Context(), k, []byte(data)); err != nil || string(again) != string(first) {
+					t.Fatalf("MAC with %v again: %x, %v", hash, again, err)
+				}
+			}
+		}
+	}
 }

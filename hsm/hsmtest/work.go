@@ -102,6 +102,47 @@ func useMany(ctx context.Context, token hsm.Token, keys []hsm.Key, want []string
 	return nil
 }
 
+// manyPairs is manyKeys for signatures: one of another key does not verify.
+func manyPairs(t *testing.T, token hsm.Token) {
+	ready(t, token, 0)
+	pairs := make([]pair, 2*Handles)
+	for i := range pairs {
+		p, ok := newPair(t, token, hsm.P256, hsm.Sign)
+		if !ok {
+			return
+		}
+		pairs[i] = p
+	}
+	a := signings(hsm.P256)[0]
+	var group sync.WaitGroup
+	for g := range 16 {
+		group.Go(func() {
+			for n := range 30 {
+				p, input := pairs[(g*7+n*n)%len(pairs)], sum(a, []byte(name(n)))
+				if n%10 == 9 {
+					token.Forget(p.Key)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				if n%5 == 4 {
+					go cancel()
+				}
+				signature, err := token.Sign(ctx, p.Key, a, input)
+				cancel()
+				if errors.Is(err, context.Canceled) {
+					continue
+				}
+				if err == nil {
+					err = verifies(publicKey(t, p), a, input, signature)
+				}
+				if err != nil {
+					t.Errorf("goroutine %d: %v", g, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
 func check(t *testing.T, token hsm.Token) {
 	k := ready(t, token, 1)[0]
 	for range 3 {

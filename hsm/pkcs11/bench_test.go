@@ -36,7 +36,7 @@ func opened(t testing.TB, c pkcs11.Config, n int) (*pkcs11.Token, []hsm.Key) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys[i] = hsm.Key{Domain: domain, Wrapped: w}
+		keys[i] = hsm.Key{Type: hsm.HMACSHA256, Domain: domain, Wrapped: w}
 	}
 	return token, keys
 }
@@ -74,6 +74,50 @@ func BenchmarkUnwrap(b *testing.B) {
 	token, keys := opened(b, c, 2)
 	for i := 0; b.Loop(); i++ {
 		if _, err := token.MAC(b.Context(), keys[i%2], message); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkSignP256(b *testing.B) {
+	token, _ := testToken(b, 0)
+	f := newFleet(b, token)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := token.Sign(b.Context(), f.signs, es256, message[:32]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkSignRSA2048PSS(b *testing.B) {
+	token, _ := testToken(b, 0)
+	w, _, err := token.GeneratePair(b.Context(), domain, hsm.RSA2048, hsm.Sign)
+	if err != nil {
+		b.Fatal(err)
+	}
+	k := hsm.Key{Type: hsm.RSA2048, Use: hsm.Sign, Domain: domain, Wrapped: w}
+	for b.Loop() {
+		if _, err := token.Sign(b.Context(), k, ps256, message[:32]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDeriveP256(b *testing.B) {
+	token, _ := testToken(b, 0)
+	f := newFleet(b, token)
+	for b.Loop() {
+		if _, err := token.Derive(b.Context(), f.derives, f.point); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkGeneratePairP256(b *testing.B) {
+	token, _ := testToken(b, 0)
+	for b.Loop() {
+		if _, _, err := token.GeneratePair(b.Context(), domain, hsm.P256, hsm.Sign); err != nil {
 			b.Fatal(err)
 		}
 	}

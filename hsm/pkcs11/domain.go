@@ -2,6 +2,7 @@ package pkcs11
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,20 +17,20 @@ func (t *Token) CreateDomainKey(ctx context.Context, id string) error {
 	if err := need(t.caps, p11.CKM_AES_KEY_GEN); err != nil {
 		return err
 	}
-	if t.wrapping == nil {
-		_, err := keyWrap(t.caps)
+	if err := t.canWrap(); err != nil {
 		return err
 	}
-	return t.create(ctx, domainLabel, id, aesKeyGen, domainTemplate(id), isDomain)
+	if err := checkID(domainLabel, id); err != nil {
+		return err
+	}
+	_, err := attempt(ctx, t, t.create(ctx, domainLabel, id, aesKeyGen, domainTemplate(id), isDomain))
+	return err
 }
 
-// create makes a token object, once.
-func (t *Token) create(ctx context.Context, label, id string, m []*p11.Mechanism, tmpl []*p11.Attribute, claims []claim) error {
-	if err := checkID(label, id); err != nil {
-		return err
-	}
+// create makes a token object, once, however often it is tried.
+func (t *Token) create(ctx context.Context, label, id string, m []*p11.Mechanism, tmpl []*p11.Attribute, claims []claim) func(*epoch) (struct{}, error) {
 	tried := false // guarded by the keeper's turn, and by attempt making calls in sequence
-	_, err := attempt(ctx, t, func(e *epoch) (struct{}, error) {
+	return func(e *epoch) (struct{}, error) {
 		return struct{}{}, e.keep(ctx, func(s session) error {
 			h, found, err := s.lookup(label, id)
 			switch {
@@ -47,17 +48,14 @@ func (t *Token) create(ctx context.Context, label, id string, m []*p11.Mechanism
 			tried = true
 			return s.createObject(m, tmpl, claims)
 		})
-	})
-	return err
+	}
 }
 
 // createObject generates a token object that cannot be changed any more, if
 // the module goes along. One that came out weaker than asked is not left behind.
 func (s session) createObject(m []*p11.Mechanism, tmpl []*p11.Attribute, claims []claim) error {
-	fixed := append(slices.Clone(tmpl), p11.NewAttribute(p11.CKA_MODIFIABLE, false))
-	h, err := s.generate(m, fixed)
-	if is(err, p11.CKR_ATTRIBUTE_TYPE_INVALID, p11.CKR_ATTRIBUTE_VALUE_INVALID,
-		p11.CKR_ATTRIBUTE_READ_ONLY, p11.CKR_TEMPLATE_INCONSISTENT) {
+	h, err := s.generate(m, fixed(tmpl))
+	if unfixable(err) {
 		h, err = s.generate(m, tmpl)
 	}
 	if err != nil {
@@ -73,6 +71,17 @@ func (s session) createObject(m []*p11.Mechanism, tmpl []*p11.Attribute, claims 
 		return err
 	}
 	return nil
+}
+
+// fixed is a template of an object that cannot be changed any more.
+func fixed(tmpl []*p11.Attribute) []*p11.Attribute {
+	return append(slices.Clone(tmpl), p11.NewAttribute(p11.CKA_MODIFIABLE, false))
+}
+
+// unfixable reports whether the module does not know such objects.
+func unfixable(err error) bool {
+	return is(err, p11.CKR_ATTRIBUTE_TYPE_INVALID, p11.CKR_ATTRIBUTE_VALUE_INVALID,
+		p11.CKR_ATTRIBUTE_READ_ONLY, p11.CKR_TEMPLATE_INCONSISTENT)
 }
 
 // DomainKeys lists the ids of the domain keys on the token.
@@ -155,7 +164,8 @@ func (t *Token) present(e *epoch) error {
 // Check makes, wraps, unwraps and destroys a key, having looked for the domain
 // key anew: cached handles hide a token that is gone.
 func (t *Token) Check(ctx context.Context, domain string) error {
-	if err := t.canStore(hsm.HMACSHA256); err != nil {
+	k := kind{of: hsm.HMACSHA256}
+	if err := errors.Join(k.makeable(t.caps), t.canWrap()); err != nil {
 		return err
 	}
 	_, err := attempt(ctx, t, func(e *epoch) (struct{}, error) {
@@ -168,11 +178,11 @@ func (t *Token) Check(ctx context.Context, domain string) error {
 			if err != nil {
 				return err
 			}
-			wrapped, err := t.generate(s, d)
+			wrapped, err := t.generate(s, d, k)
 			if err != nil {
 				return err
 			}
-			h, err := t.unwrap(s, d, wrapped)
+			h, _, err := t.unwrap(s, d, wrapped, k)
 			if err != nil {
 				return err
 			}

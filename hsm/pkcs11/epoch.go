@@ -62,11 +62,11 @@ func begin(c *p11.Ctx, s slot, pin PIN, sessions, keys int) (*epoch, error) {
 		return nil, err
 	}
 	if s.maxSessions > 0 {
-		sessions = min(sessions, int(s.maxSessions)-1)
+		sessions = min(sessions, int(s.maxSessions)-1-makers)
 	}
 	if sessions < 1 {
 		keeper.close()
-		return nil, fmt.Errorf("token allows %d session, two are needed: %w", s.maxSessions, hsm.ErrUnsupported)
+		return nil, fmt.Errorf("token allows %d sessions, %d are needed: %w", s.maxSessions, 2+makers, hsm.ErrUnsupported)
 	}
 	return &epoch{
 		c:        c,

@@ -13,6 +13,12 @@ import (
 // errClosed answers calls on a closed Token.
 var errClosed = fmt.Errorf("%w: closed", hsm.ErrUnavailable)
 
+// errRefused: the token is well and refused what it was asked.
+var errRefused = errors.New("token refused")
+
+// errMisfit: a key on the token is not of the type that it was called.
+var errMisfit = errors.New("key on the token is of another type")
+
 // called names the PKCS#11 function that answered err.
 func called(function string, err error) error {
 	if err == nil {
@@ -75,18 +81,18 @@ func pinRefused(err error) bool {
 // said.
 func explain(err error) error {
 	for _, sentinel := range []error{
-		hsm.ErrUnavailable, hsm.ErrUnsupported, hsm.ErrNotFound, hsm.ErrExists, hsm.ErrWrapped, hsm.ErrPIN,
+		hsm.ErrUnavailable, hsm.ErrUnsupported, hsm.ErrNotFound, hsm.ErrExists, hsm.ErrWrapped, hsm.ErrMaterial, hsm.ErrPIN,
 	} {
 		if errors.Is(err, sentinel) {
 			return err
 		}
 	}
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, errors.Is(err, errRefused):
+		return err
 	case pinRefused(err):
 		return fmt.Errorf("%w: %w", hsm.ErrPIN, err)
-	case is(err, p11.CKR_MECHANISM_INVALID, p11.CKR_FUNCTION_NOT_SUPPORTED):
+	case is(err, p11.CKR_MECHANISM_INVALID, p11.CKR_FUNCTION_NOT_SUPPORTED, p11.CKR_KEY_NOT_WRAPPABLE):
 		return fmt.Errorf("%w: %w", hsm.ErrUnsupported, err)
 	case lost(err), is(err, p11.CKR_DEVICE_MEMORY, p11.CKR_HOST_MEMORY, p11.CKR_SESSION_COUNT):
 		return fmt.Errorf("%w: %w", hsm.ErrUnavailable, err)

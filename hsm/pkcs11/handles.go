@@ -26,7 +26,10 @@ type handles struct {
 // handle is one key in the token.
 type handle struct {
 	key    string
+	kind   kind
 	object p11.ObjectHandle
+	// modulus is an RSA key's, nil for others.
+	modulus []byte
 	// resident keys are the token's: only the handle is dropped, never the key.
 	resident bool
 	users    int
@@ -38,16 +41,20 @@ func newHandles(max int) handles {
 	return handles{max: max, byKey: make(map[string]*list.Element), recent: list.New()}
 }
 
-// use returns the cached handle of key, to be released, or nil.
-func (c *handles) use(key string) *handle {
+// use returns the cached handle of key, to be released, or nil. One of another
+// kind may do other things than the caller is about to, and is passed over.
+func (c *handles) use(key string, k kind) *handle {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := c.byKey[key]
 	if at == nil {
 		return nil
 	}
-	c.recent.MoveToFront(at)
 	h := at.Value.(*handle)
+	if h.kind != k {
+		return nil
+	}
+	c.recent.MoveToFront(at)
 	h.users++
 	return h
 }
@@ -60,16 +67,19 @@ func (c *handles) now() uint64 {
 }
 
 // add caches a handle that was found or unwrapped since the moment then, and
-// returns it in use.
-func (c *handles) add(key string, object p11.ObjectHandle, resident bool, then uint64) *handle {
+// returns it in use. One of another kind makes way.
+func (c *handles) add(h *handle, then uint64) *handle {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	h := &handle{key: key, object: object, resident: resident, users: 1}
+	h.users = 1
 	if c.forgets != then {
 		h.gone = true
 		return h
 	}
-	c.byKey[key] = c.recent.PushFront(h)
+	if at := c.byKey[h.key]; at != nil {
+		c.drop(at)
+	}
+	c.byKey[h.key] = c.recent.PushFront(h)
 	for c.recent.Len() > c.max {
 		c.drop(c.recent.Back())
 	}

@@ -1,6 +1,10 @@
 package pkcs11
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/keyd-hsm/keyd/hsm"
+)
 
 // A key that is forgotten while it is being unwrapped is used once and not
 // cached.
@@ -8,8 +12,8 @@ func TestForgetDuringUnwrap(t *testing.T) {
 	c := newHandles(4)
 	then := c.now()
 	c.forget("k")
-	h := c.add("k", 1, false, then)
-	if c.use("k") != nil {
+	h := c.add(&handle{key: "k", object: 1}, then)
+	if c.use("k", kind{}) != nil {
 		t.Error("a forgotten key is in the cache")
 	}
 	if !c.release(h) {
@@ -21,12 +25,12 @@ func TestForgetDuringUnwrap(t *testing.T) {
 // user and only once.
 func TestHandleInUse(t *testing.T) {
 	for name, end := range map[string]func(*handles){
-		"evicted":   func(c *handles) { c.release(c.add("other", 2, false, c.now())) },
+		"evicted":   func(c *handles) { c.release(c.add(&handle{key: "other", object: 2}, c.now())) },
 		"forgotten": func(c *handles) { c.forget("k") },
 	} {
 		c := newHandles(1)
-		h := c.add("k", 1, false, c.now())
-		again := c.use("k")
+		h := c.add(&handle{key: "k", object: 1}, c.now())
+		again := c.use("k", kind{})
 		if again != h {
 			t.Fatalf("%s: cache holds %v, want %v", name, again, h)
 		}
@@ -46,8 +50,8 @@ func TestHandleInUse(t *testing.T) {
 // An idle key that leaves the cache is doomed; a resident one never is.
 func TestHandleIdle(t *testing.T) {
 	c := newHandles(1)
-	c.release(c.add("idle", 1, false, c.now()))
-	c.release(c.add("resident", 2, true, c.now()))
+	c.release(c.add(&handle{key: "idle", object: 1}, c.now()))
+	c.release(c.add(&handle{key: "resident", object: 2, resident: true}, c.now()))
 	if d := c.takeDoomed(); len(d) != 1 || d[0] != 1 {
 		t.Errorf("doomed: %v, want the evicted key", d)
 	}
@@ -56,5 +60,23 @@ func TestHandleIdle(t *testing.T) {
 	}
 	if c.forget("nothing") {
 		t.Error("forgetting nothing dooms something")
+	}
+}
+
+// A handle of another kind is passed over, and makes way for the one that is
+// wanted.
+func TestHandleOfAnotherKind(t *testing.T) {
+	c := newHandles(4)
+	signs, derives := kind{hsm.P256, hsm.Sign}, kind{hsm.P256, hsm.Derive}
+	c.release(c.add(&handle{key: "k", kind: signs, object: 1}, c.now()))
+	if c.use("k", derives) != nil {
+		t.Error("a key that signs is lent to derive")
+	}
+	c.release(c.add(&handle{key: "k", kind: derives, object: 2}, c.now()))
+	if d := c.takeDoomed(); len(d) != 1 || d[0] != 1 {
+		t.Errorf("doomed: %v, want the key that made way", d)
+	}
+	if h := c.use("k", derives); h == nil || h.object != 2 {
+		t.Errorf("cache holds %+v", h)
 	}
 }

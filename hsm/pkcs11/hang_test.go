@@ -76,14 +76,21 @@ func TestHang(t *testing.T) {
 	if said, err := bufio.NewReader(out).ReadString('\n'); strings.TrimSpace(said) != "locked" {
 		t.Fatalf("locker: %q, %v", said, err)
 	}
-	before := runtime.NumGoroutine()
+	before, told := runtime.NumGoroutine(), 0
 	for range 200 {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 		err := token.Check(ctx, domain)
 		cancel()
-		if !errors.Is(err, hsm.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("Check while the module hangs: %v", err)
 		}
+		// A busy machine may let the time pass before the call begins.
+		if errors.Is(err, hsm.ErrUnavailable) {
+			told++
+		}
+	}
+	if told == 0 {
+		t.Error("no call said that the token is unavailable")
 	}
 	// One call hangs on the session that makes keys; its goroutine is all that
 	// may be left, give or take one that is just ending.

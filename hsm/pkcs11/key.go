@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 
 	p11 "github.com/miekg/pkcs11"
@@ -19,31 +18,51 @@ const (
 	maxWrapped = 8 << 10
 )
 
-// maxRandom bounds one answer of Random.
-const maxRandom = 64 << 10
+// canWrap refuses when the token has no mechanism for RFC 5649.
+func (t *Token) canWrap() error {
+	if t.wrapping != nil {
+		return nil
+	}
+	_, err := keyWrap(t.caps)
+	return err
+}
 
-// canStore refuses key types and tokens that Generate and MAC cannot serve.
-func (t *Token) canStore(k hsm.KeyType) error {
-	if err := t.canSign(k); err != nil {
+// usable refuses keys that no token need be asked about.
+func (t *Token) usable(k hsm.Key) error {
+	if (k.Resident != "") == (k.Wrapped != nil) {
+		return errors.New("key: exactly one of wrapped form and resident id is wanted")
+	}
+	if err := (kind{k.Type, k.Use}).usable(t.caps); err != nil || k.Resident != "" {
 		return err
 	}
-	if t.wrapping == nil {
-		_, err := keyWrap(t.caps)
+	if err := checkWrapped(k.Wrapped); err != nil {
 		return err
+	}
+	// Any bytes unwrap as a secret, and not every token then tells how many.
+	if n := (kind{k.Type, k.Use}).shape().secret; n > 0 && len(k.Wrapped) != wrappedLen(n) {
+		return fmt.Errorf("wrapped secret of %d bytes: %w", len(k.Wrapped), hsm.ErrWrapped)
+	}
+	return t.canWrap()
+}
+
+// wrappedLen is the length of n bytes under RFC 5649.
+func wrappedLen(n int) int { return 8 + (n+7)/8*8 }
+
+// checkWrapped refuses what cannot be a wrapped key; the driver panics on none.
+func checkWrapped(b []byte) error {
+	if n := len(b); n < minWrapped || n > maxWrapped || n%8 != 0 {
+		return fmt.Errorf("wrapped key of %d bytes: %w", n, hsm.ErrWrapped)
 	}
 	return nil
 }
 
-func (t *Token) canSign(k hsm.KeyType) error {
-	if k != hsm.HMACSHA256 {
-		return fmt.Errorf("key type %d: %w", k, hsm.ErrUnsupported)
+// Generate makes a secret in the token and returns it wrapped.
+func (t *Token) Generate(ctx context.Context, domain string, of hsm.KeyType) ([]byte, error) {
+	k := kind{of: of}
+	if err := k.makeable(t.caps); err != nil {
+		return nil, err
 	}
-	return need(t.caps, p11.CKM_GENERIC_SECRET_KEY_GEN, p11.CKM_SHA256_HMAC)
-}
-
-// Generate makes a key in the token and returns it wrapped.
-func (t *Token) Generate(ctx context.Context, domain string, k hsm.KeyType) ([]byte, error) {
-	if err := t.canStore(k); err != nil {
+	if err := t.canWrap(); err != nil {
 		return nil, err
 	}
 	return attempt(ctx, t, func(e *epoch) (wrapped []byte, err error) {
@@ -52,16 +71,16 @@ func (t *Token) Generate(ctx context.Context, domain string, k hsm.KeyType) ([]b
 			if err != nil {
 				return err
 			}
-			wrapped, err = t.generate(s, d)
+			wrapped, err = t.generate(s, d, k)
 			return err
 		})
 		return wrapped, err
 	})
 }
 
-// generate makes a key, wraps it under the domain key d and destroys it.
-func (t *Token) generate(s session, d p11.ObjectHandle) (wrapped []byte, err error) {
-	h, err := s.generate(genericKeyGen, storedHMAC)
+// generate makes a secret, wraps it under the domain key d and destroys it.
+func (t *Token) generate(s session, d p11.ObjectHandle, k kind) (wrapped []byte, err error) {
+	h, err := s.generate(genericKeyGen, k.made(k.stored()))
 	if err != nil {
 		return nil, err
 	}
@@ -70,92 +89,34 @@ func (t *Token) generate(s session, d p11.ObjectHandle) (wrapped []byte, err err
 			wrapped, err = nil, e
 		}
 	}()
-	if err := s.verify(h, isStored); err != nil {
+	if _, err := s.fits(h, k, isStored); err != nil {
 		return nil, err
 	}
-	if wrapped, err = s.wrap(t.wrapping, d, h); err != nil {
+	return t.wrap(s, d, h)
+}
+
+// wrap wraps a key under the domain key d.
+func (t *Token) wrap(s session, d, h p11.ObjectHandle) ([]byte, error) {
+	wrapped, err := s.wrap(t.wrapping, d, h)
+	if err != nil {
 		return nil, err
 	}
-	if len(wrapped) < minWrapped || len(wrapped) > maxWrapped {
+	if checkWrapped(wrapped) != nil {
 		return nil, fmt.Errorf("C_WrapKey: answered %d bytes", len(wrapped))
 	}
 	return wrapped, nil
 }
 
-// unwrap makes a working copy of a wrapped key.
-func (t *Token) unwrap(s session, d p11.ObjectHandle, wrapped []byte) (p11.ObjectHandle, error) {
-	h, err := s.unwrap(t.wrapping, d, wrapped, workingHMAC)
+// unwrap makes a working copy of a wrapped key; see fits for the modulus.
+func (t *Token) unwrap(s session, d p11.ObjectHandle, wrapped []byte, k kind) (h p11.ObjectHandle, modulus []byte, err error) {
+	h, err = s.unwrap(t.wrapping, d, wrapped, k.working(t.private(k)))
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	if err := s.verify(h, isWorking); err != nil {
-		return 0, errors.Join(err, s.destroy(h))
+	if modulus, err = s.fits(h, k, k.isWorking(t.private(k))); err != nil {
+		return 0, nil, errors.Join(err, s.destroy(h))
 	}
-	return h, nil
-}
-
-// MAC computes HMAC-SHA-256 in the token. A key that is in the cache, as most
-// are, is used on the caller's goroutine; see [attempt] for the others.
-func (t *Token) MAC(ctx context.Context, k hsm.Key, data []byte) ([]byte, error) {
-	if err := t.usable(k); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	key := cacheKey(k)
-	e := t.epoch.Load()
-	if h := e.handles.use(key); h != nil {
-		sum, err := e.mac(ctx, h, data)
-		if err == nil || !e.loses(err) {
-			return sum, explain(err)
-		}
-	}
-	// The call may outlive its caller, who may change these.
-	k.Wrapped, data = slices.Clone(k.Wrapped), slices.Clone(data)
-	return attempt(ctx, t, func(e *epoch) ([]byte, error) {
-		h, err := t.handle(ctx, e, key, k)
-		if err != nil {
-			return nil, err
-		}
-		return e.mac(ctx, h, data)
-	})
-}
-
-// mac uses a handle and releases it.
-func (e *epoch) mac(ctx context.Context, h *handle, data []byte) (sum []byte, err error) {
-	released := false
-	err = e.lend(ctx, func(s session) error {
-		sum, err = s.mac(h.object, data)
-		released = true
-		if e.handles.release(h) {
-			e.handles.discard(s, h.object)
-		}
-		// The token found this key fit when the handle was new. If it is not
-		// any more, the handle is not what it was.
-		if is(err, p11.CKR_KEY_TYPE_INCONSISTENT, p11.CKR_KEY_FUNCTION_NOT_PERMITTED) {
-			return errors.Join(errEpochOver, err)
-		}
-		return err
-	})
-	if !released && e.handles.release(h) {
-		e.handles.doom(h.object)
-	}
-	return sum, err
-}
-
-// usable refuses keys that no token need be asked about.
-func (t *Token) usable(k hsm.Key) error {
-	if (k.Resident != "") == (k.Wrapped != nil) {
-		return errors.New("key: exactly one of wrapped form and resident id is wanted")
-	}
-	if k.Resident != "" {
-		return t.canSign(hsm.HMACSHA256)
-	}
-	if n := len(k.Wrapped); n < minWrapped || n > maxWrapped || n%8 != 0 {
-		return fmt.Errorf("wrapped key of %d bytes: %w", n, hsm.ErrWrapped)
-	}
-	return t.canStore(hsm.HMACSHA256)
+	return h, modulus, nil
 }
 
 // cacheKey names a key in the handle cache. Ids hold any byte, so their length
@@ -171,45 +132,57 @@ func cacheKey(k hsm.Key) string {
 // Those that wait for the same key find it in the cache when it is their turn
 // at the keeper, so that it is unwrapped once.
 func (t *Token) handle(ctx context.Context, e *epoch, key string, k hsm.Key) (h *handle, err error) {
-	if h = e.handles.use(key); h != nil {
+	of := kind{k.Type, k.Use}
+	if h = e.handles.use(key, of); h != nil {
 		return h, nil
 	}
 	err = e.keep(ctx, func(s session) error {
-		if h = e.handles.use(key); h != nil {
+		if h = e.handles.use(key, of); h != nil {
 			return nil
 		}
 		then := e.handles.now()
-		object, err := t.fetch(e, s, k)
+		object, modulus, err := t.fetch(e, s, k)
 		if err != nil {
 			return err
 		}
-		h = e.handles.add(key, object, k.Resident != "", then)
+		h = e.handles.add(&handle{
+			key: key, kind: of, object: object, modulus: modulus, resident: k.Resident != "",
+		}, then)
 		return nil
 	})
 	return h, err
 }
 
 // fetch unwraps a wrapped key or finds a resident one. The caller has the keeper.
-func (t *Token) fetch(e *epoch, s session, k hsm.Key) (p11.ObjectHandle, error) {
+func (t *Token) fetch(e *epoch, s session, k hsm.Key) (h p11.ObjectHandle, modulus []byte, err error) {
+	of := kind{k.Type, k.Use}
 	if k.Resident != "" {
-		return t.resident(e, s, k.Resident)
+		return t.resident(e, s, k.Resident, of)
 	}
 	d, err := t.domain(e, s, k.Domain)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
-	h, err := t.unwrap(s, d, k.Wrapped)
-	switch {
-	case badWrapped(err):
-		return 0, fmt.Errorf("%w: %w", hsm.ErrWrapped, err)
-	case vague(err):
-		// SoftHSM2 says the same of an altered key and of a token that is gone:
-		// only one that still has its domain key can blame the wrapped key.
-		if t.present(e) == nil && s.verify(d, isDomain) == nil {
-			return 0, fmt.Errorf("%w: %w", hsm.ErrWrapped, err)
+	h, modulus, err = t.unwrap(s, d, k.Wrapped, of)
+	if badWrapped(err) || errors.Is(err, errMisfit) || vague(err) && t.well(e, s) {
+		return 0, nil, fmt.Errorf("%w: %w", hsm.ErrWrapped, err)
+	}
+	return h, modulus, err
+}
+
+// well reports whether the token is there and its domain keys are what they
+// were. SoftHSM2 says the same of a bad input and of a token that is gone: only
+// a token that is well can blame the input. The caller has the keeper.
+func (t *Token) well(e *epoch, s session) bool {
+	if t.present(e) != nil {
+		return false
+	}
+	for _, d := range e.domains {
+		if s.verify(d, isDomain) != nil {
+			return false
 		}
 	}
-	return h, err
+	return true
 }
 
 // Forget destroys the working copy of a wrapped key.
@@ -229,27 +202,4 @@ func (t *Token) Forget(k hsm.Key) {
 	_, _ = attempt(ctx, t, func(e *epoch) (struct{}, error) {
 		return struct{}{}, e.keep(ctx, func(session) error { return nil })
 	})
-}
-
-// Random returns n bytes of the token's generator, 64 KiB at most.
-func (t *Token) Random(ctx context.Context, n int) ([]byte, error) {
-	if n < 0 || n > maxRandom {
-		return nil, fmt.Errorf("random: %d bytes asked for, %d at most", n, maxRandom)
-	}
-	if err := ctx.Err(); n == 0 || err != nil {
-		return nil, err
-	}
-	random := func(e *epoch) (b []byte, err error) {
-		err = e.lend(ctx, func(s session) error {
-			b, err = s.random(n)
-			return err
-		})
-		return b, err
-	}
-	e := t.epoch.Load()
-	b, err := random(e)
-	if err == nil || !e.loses(err) {
-		return b, explain(err)
-	}
-	return attempt(ctx, t, random)
 }

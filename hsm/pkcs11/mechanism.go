@@ -21,7 +21,6 @@ const mechanismKWP = 0x210B
 var (
 	aesKeyGen     = mechanism(p11.CKM_AES_KEY_GEN)
 	genericKeyGen = mechanism(p11.CKM_GENERIC_SECRET_KEY_GEN)
-	hmacSHA256    = mechanism(p11.CKM_SHA256_HMAC)
 )
 
 func mechanism(n uint) []*p11.Mechanism {

@@ -32,6 +32,10 @@ type module struct {
 	tokens map[*Token]struct{}
 	// ours: the library was initialised by us, so we may finalise it.
 	ours bool
+
+	// making is held for reading by each session in which a key pair is made,
+	// and for writing by whoever finalises the library.
+	making sync.RWMutex
 }
 
 // load returns the module of a file, loading it the first time. Two names of
@@ -101,6 +105,11 @@ func (m *module) finalize() error {
 	if len(m.tokens) > 0 || !m.ours {
 		return nil
 	}
+	resume, err := m.stopMaking(makingTime)
+	if err != nil {
+		return err
+	}
+	defer resume()
 	m.ours = false
 	return called("C_Finalize", m.Finalize())
 }
@@ -124,6 +133,11 @@ func (m *module) restart(t *Token) error {
 			}
 		}
 	}
+	resume, err := m.stopMaking(drainTime)
+	if err != nil {
+		return err
+	}
+	defer resume()
 	for other := range m.tokens {
 		if e := other.epoch.Load(); e != nil {
 			if err := e.end(drainTime); err != nil {

@@ -8,16 +8,21 @@
 // Keys. A domain key is an AES-256 token object that can wrap and unwrap and
 // nothing else, sensitive and never extractable. A key to be stored is made in
 // the token, wrapped there (RFC 5649) and destroyed; to be used it is
-// unwrapped into a session object that can sign and nothing else. No value of
-// a key is ever read, and no object is made from a value.
+// unwrapped into a session object that can do what its hsm.Use is and nothing
+// else. A new pair, and a private key that was imported, does its work once
+// before it is given out. No value of a key is ever read, and no object is made
+// from a value; what key agreement yields is read, because it is the answer.
 //
 // Concurrency. Only as many calls are inside the module as there are sessions
-// ([Config].MaxSessions, and one that creates keys); the others wait, and leave
-// when their contexts end. C cannot be interrupted. A call that makes, unwraps
-// or looks for keys therefore runs on a goroutine of its own, so that its
-// caller can leave. A MAC with a key that is in the cache, and Random, run on
-// the goroutine of the caller, who returns when the module does. So a module
-// that hangs holds at most that many goroutines and callers.
+// ([Config].MaxSessions, one that creates keys, and three that make pairs); the
+// others wait, and leave when their contexts end. C cannot be interrupted. A
+// call that makes, unwraps or looks for keys, or works with an RSA key, therefore
+// runs on a goroutine of its own, so that its caller can leave. Quicker work
+// with a key that is in the cache (a MAC, an ECDSA signature, key agreement), and
+// Random, run on the goroutine of the caller, who returns when the module does.
+// So a module that hangs holds at most that many goroutines and callers. A pair,
+// which may take seconds, is made in a session for that alone: nobody else waits
+// for it, recovery included, but to finalise the module does.
 //
 // Recovery. When sessions or the token are lost, the next call begins a new
 // epoch: sessions are opened, the PIN is given again, handles of the old epoch

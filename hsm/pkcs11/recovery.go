@@ -19,21 +19,35 @@ const retryAfter = 200 * time.Millisecond
 // interrupted, then ends by itself. That costs 5 to 10 µs, which is little beside
 // an unwrap and much beside a MAC.
 func attempt[T any](ctx context.Context, t *Token, op func(*epoch) (T, error)) (T, error) {
+	return attemptAnd(ctx, t, op, func(bool) {})
+}
+
+// attemptAnd is attempt for what must be cleaned up after: last is called when
+// op is done for good, and told whether it has succeeded for a caller who had left.
+func attemptAnd[T any](ctx context.Context, t *Token, op func(*epoch) (T, error), last func(inVain bool)) (T, error) {
 	type result struct {
 		value T
 		err   error
 	}
 	var zero T
 	if err := ctx.Err(); err != nil {
+		last(false)
 		return zero, err
 	}
-	done := make(chan result, 1)
+	// Nobody else takes what is sent, so that either the caller has the result or
+	// the goroutine knows that nobody has.
+	done, left := make(chan result), make(chan struct{})
 	go func() {
 		v, err := once(ctx, t, op)
 		if err != nil && !settled(err) && lost(err) {
 			v, err = once(ctx, t, op)
 		}
-		done <- result{v, err}
+		select {
+		case done <- result{v, err}:
+			last(false)
+		case <-left:
+			last(err == nil)
+		}
 	}()
 	select {
 	case r := <-done:
@@ -42,6 +56,7 @@ func attempt[T any](ctx context.Context, t *Token, op func(*epoch) (T, error)) (
 		}
 		return r.value, nil
 	case <-ctx.Done():
+		close(left)
 		return zero, ended(ctx)
 	}
 }
@@ -71,7 +86,12 @@ func (e *epoch) loses(err error) bool {
 // settled reports whether err already says what its cause means for the
 // caller, so that neither a new epoch nor a second try would help.
 func settled(err error) bool {
-	return errors.Is(err, hsm.ErrUnavailable) || errors.Is(err, hsm.ErrWrapped) || errors.Is(err, hsm.ErrPIN)
+	for _, say := range []error{hsm.ErrUnavailable, hsm.ErrWrapped, hsm.ErrMaterial, hsm.ErrPIN, errRefused} {
+		if errors.Is(err, say) {
+			return true
+		}
+	}
+	return false
 }
 
 // current returns the epoch to work in. When the last one is over it has one

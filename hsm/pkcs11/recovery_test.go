@@ -66,6 +66,7 @@ func TestRecovery(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := softhsm.Test(t)
 			token, keys := opened(t, s.Config(), 1)
+			f := newFleet(t, token)
 			k, ctx := keys[0], t.Context()
 			want, err := token.MAC(ctx, k, message)
 			if err != nil {
@@ -85,6 +86,10 @@ func TestRecovery(t *testing.T) {
 				"Check":            func() error { return token.Check(ctx, domain) },
 				"CreateDomainKey":  func() error { return token.CreateDomainKey(ctx, "domain-2") },
 				"GenerateResident": func() error { return token.GenerateResident(ctx, "r", hsm.HMACSHA256) },
+				"GenerateResidentPair": func() error {
+					_, err := token.GenerateResidentPair(ctx, "pair", hsm.P256, hsm.Sign)
+					return err
+				},
 				"DomainKeys": func() error {
 					ids, err := token.DomainKeys(ctx)
 					if err == nil && len(ids) == 0 {
@@ -92,6 +97,9 @@ func TestRecovery(t *testing.T) {
 					}
 					return err
 				},
+			}
+			for method, call := range f.calls(token) {
+				calls[method] = func() error { return call(ctx) }
 			}
 			for method, call := range calls {
 				if err := harm(t, m, s.Info.Label); err != nil {
@@ -276,8 +284,23 @@ func TestLookupWhileAway(t *testing.T) {
 		"CreateDomainKey":  func(k *pkcs11.Token) error { return k.CreateDomainKey(t.Context(), domain) },
 		"GenerateResident": func(k *pkcs11.Token) error { return k.GenerateResident(t.Context(), "r", hsm.HMACSHA256) },
 		"DestroyResident":  func(k *pkcs11.Token) error { return k.DestroyResident(t.Context(), "r") },
-		"MAC resident":     func(k *pkcs11.Token) error { _, err := k.MAC(t.Context(), hsm.Key{Resident: "r"}, nil); return err },
-		"Generate":         func(k *pkcs11.Token) error { _, err := k.Generate(t.Context(), domain, hsm.HMACSHA256); return err },
+		"MAC resident": func(k *pkcs11.Token) error {
+			_, err := k.MAC(t.Context(), hsm.Key{Type: hsm.HMACSHA256, Resident: "r"}, nil)
+			return err
+		},
+		"Generate": func(k *pkcs11.Token) error { _, err := k.Generate(t.Context(), domain, hsm.HMACSHA256); return err },
+		"GeneratePair": func(k *pkcs11.Token) error {
+			_, _, err := k.GeneratePair(t.Context(), domain, hsm.P256, hsm.Sign)
+			return err
+		},
+		"GenerateResidentPair": func(k *pkcs11.Token) error {
+			_, err := k.GenerateResidentPair(t.Context(), "r", hsm.P256, hsm.Sign)
+			return err
+		},
+		"Sign resident": func(k *pkcs11.Token) error {
+			_, err := k.Sign(t.Context(), hsm.Key{Type: hsm.P256, Use: hsm.Sign, Resident: "r"}, es256, message[:32])
+			return err
+		},
 	}
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {

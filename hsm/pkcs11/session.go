@@ -25,19 +25,34 @@ func openSession(c *p11.Ctx, slot uint, write bool) (session, error) {
 
 func (s session) close() { _ = s.c.CloseSession(s.h) }
 
-// mac computes HMAC-SHA-256: the hot path, two calls into the module.
-func (s session) mac(key p11.ObjectHandle, data []byte) ([]byte, error) {
-	if err := s.c.SignInit(s.h, hmacSHA256, key); err != nil {
+// sign signs, or computes an HMAC, of a known length: the hot path, two calls
+// into the module.
+func (s session) sign(m []*p11.Mechanism, key p11.ObjectHandle, data []byte, length int) ([]byte, error) {
+	if err := s.c.SignInit(s.h, m, key); err != nil {
 		return nil, called("C_SignInit", err)
 	}
 	sum, err := s.c.Sign(s.h, data)
 	if err != nil {
 		return nil, called("C_Sign", err)
 	}
-	if len(sum) != 32 {
-		return nil, fmt.Errorf("C_Sign: %d bytes where HMAC-SHA-256 has 32", len(sum))
+	if len(sum) != length {
+		return nil, fmt.Errorf("C_Sign: %d bytes where %d are wanted", len(sum), length)
 	}
 	return sum, nil
+}
+
+// decrypt is for one block; callers check its length.
+func (s session) decrypt(m []*p11.Mechanism, key p11.ObjectHandle, ciphertext []byte) ([]byte, error) {
+	if err := s.c.DecryptInit(s.h, m, key); err != nil {
+		return nil, called("C_DecryptInit", err)
+	}
+	b, err := s.c.Decrypt(s.h, ciphertext)
+	return b, called("C_Decrypt", err)
+}
+
+func (s session) derive(m []*p11.Mechanism, key p11.ObjectHandle, template []*p11.Attribute) (p11.ObjectHandle, error) {
+	h, err := s.c.DeriveKey(s.h, m, key, template)
+	return h, called("C_DeriveKey", err)
 }
 
 func (s session) random(n int) ([]byte, error) {
@@ -48,6 +63,11 @@ func (s session) random(n int) ([]byte, error) {
 func (s session) generate(m []*p11.Mechanism, template []*p11.Attribute) (p11.ObjectHandle, error) {
 	h, err := s.c.GenerateKey(s.h, m, template)
 	return h, called("C_GenerateKey", err)
+}
+
+func (s session) generatePair(m []*p11.Mechanism, public, private []*p11.Attribute) (pub, priv p11.ObjectHandle, err error) {
+	pub, priv, err = s.c.GenerateKeyPair(s.h, m, public, private)
+	return pub, priv, called("C_GenerateKeyPair", err)
 }
 
 func (s session) wrap(m []*p11.Mechanism, domain, key p11.ObjectHandle) ([]byte, error) {
@@ -88,7 +108,7 @@ func (s session) find(template []*p11.Attribute) (found []p11.ObjectHandle, err 
 }
 
 // attributes reads attributes, in the order asked for. It is never asked for
-// CKA_VALUE.
+// CKA_VALUE, but by Derive for the secret that is its answer.
 func (s session) attributes(h p11.ObjectHandle, types ...uint) ([][]byte, error) {
 	ask := make([]*p11.Attribute, len(types))
 	for i, t := range types {

@@ -22,6 +22,11 @@ type Token struct {
 	// wrapping is the mechanism for RFC 5649, nil when the token has none.
 	wrapping []*p11.Mechanism
 
+	// making bounds how many key pairs are made at a time.
+	making places
+	// ids are those of resident keys that are being made.
+	ids reservations
+
 	// epoch is the current one, over or not; written with the module's turn.
 	epoch atomic.Pointer[epoch]
 
@@ -87,7 +92,7 @@ func open(ctx context.Context, c Config) (*Token, error) {
 		return nil, err
 	}
 	defer m.give()
-	t := &Token{module: m, config: c, closed: make(chan struct{})}
+	t := &Token{module: m, config: c, making: newPlaces(), closed: make(chan struct{})}
 	if err := t.start(); err != nil {
 		return nil, errors.Join(explain(err), m.finalize())
 	}
@@ -150,8 +155,13 @@ func (t *Token) Close() error {
 	return t.result
 }
 
-// closeTime bounds how long Close waits for calls inside the module.
-const closeTime = 5 * time.Second
+// closeTime bounds how long Close waits for calls inside the module, and
+// makingTime for those that make a key pair: an RSA-4096 key takes SoftHSM2 four
+// seconds, and at times three times as long.
+const (
+	closeTime  = 5 * time.Second
+	makingTime = time.Minute
+)
 
 func (t *Token) close(ctx context.Context) error {
 	if err := t.module.take(ctx); err != nil {

@@ -1,6 +1,7 @@
 package pkcs11_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,15 +59,57 @@ func TestTrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, called := range []string{"C_GenerateKey", "C_WrapKey", "C_UnwrapKey", "C_Sign\n", "C_DestroyObject", "C_GetAttributeValue", "CKA_VALUE_LEN"} {
+	for _, called := range []string{"C_GenerateKey\n", "C_GenerateKeyPair", "C_DeriveKey", "C_Decrypt\n", "C_WrapKey", "C_UnwrapKey", "C_Sign\n", "C_DestroyObject", "C_GetAttributeValue", "CKA_VALUE_LEN"} {
 		if !strings.Contains(string(text), called) {
 			t.Errorf("trace has no %s: it is not of the work done", strings.TrimSpace(called))
 		}
 	}
-	for _, never := range []string{`CKA_VALUE\b`, `C_CreateObject`, `C_CopyObject`, `C_DeriveKey`} {
-		if at := regexp.MustCompile(".*" + never + ".*").Find(text); at != nil {
+	for _, never := range []string{`C_CreateObject`, `C_CopyObject`, hexOf(imported[:8]), regexp.QuoteMeta(imported[:8])} {
+		if at := regexp.MustCompile("(?i).*" + never + ".*").Find(text); at != nil {
 			t.Errorf("trace shows %s", at)
 		}
+	}
+	onlyDerived(t, string(text))
+}
+
+// hexOf is how the spy writes bytes.
+func hexOf(s string) string {
+	var words []string
+	for _, b := range []byte(s) {
+		words = append(words, fmt.Sprintf("%02x", b))
+	}
+	return strings.Join(words, " ?")
+}
+
+// onlyDerived sees that values are read of those objects alone that the call
+// before had derived: secrets of key agreement, which clients ask for.
+func onlyDerived(t *testing.T, trace string) {
+	t.Helper()
+	calls := regexp.MustCompile(`(?m)^\d+: (C_\w+)$`).FindAllStringSubmatchIndex(trace, -1)
+	derived, read := "", 0
+	for i, at := range calls {
+		end := len(trace)
+		if i+1 < len(calls) {
+			end = calls[i+1][0]
+		}
+		name, call := trace[at[2]:at[3]], trace[at[0]:end]
+		if regexp.MustCompile(`CKA_VALUE\b`).MatchString(call) {
+			object := regexp.MustCompile(`\[in\] hObject = (\w+)`).FindStringSubmatch(call)
+			if name != "C_GetAttributeValue" || object == nil || object[1] != derived {
+				t.Errorf("trace shows a value:\n%s", call)
+			}
+			read++
+			continue
+		}
+		derived = ""
+		if name == "C_DeriveKey" {
+			if m := regexp.MustCompile(`\[out\] hKey = (\w+)`).FindStringSubmatch(call); m != nil {
+				derived = m[1]
+			}
+		}
+	}
+	if read == 0 {
+		t.Error("trace shows no secret of a key agreement: it is not of the work done")
 	}
 }
 
@@ -78,6 +121,11 @@ func life(t *testing.T) {
 	}
 	token, keys := opened(t, s.Config(), 2)
 	work(t, token, keys)
+	for name, call := range newFleet(t, token).calls(token) {
+		if err := call(t.Context()); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
 	if err := token.GenerateResident(t.Context(), "r", hsm.HMACSHA256); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +136,7 @@ func life(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	work(t, token, append(keys, hsm.Key{Resident: "r"}))
+	work(t, token, append(keys, hsm.Key{Type: hsm.HMACSHA256, Resident: "r"}))
 	if err := token.DestroyResident(t.Context(), "r"); err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +161,18 @@ func work(t *testing.T, token hsm.Token, keys []hsm.Key) {
 	token.Forget(keys[0])
 }
 
+// residentPairs are pairs by their id, with what another program says of them.
+var residentPairs = map[string]struct {
+	hsm.Key
+	usage string
+}{
+	"p1": {hsm.Key{Type: hsm.P256, Use: hsm.Sign}, "sign"},
+	"p2": {hsm.Key{Type: hsm.P384, Use: hsm.Derive}, "derive"},
+	"p3": {hsm.Key{Type: hsm.RSA2048, Use: hsm.Decrypt}, "decrypt"},
+	"p4": {hsm.Key{Type: hsm.RSA2048, Use: hsm.Transport}, "decrypt, unwrap"},
+	"p5": {hsm.Key{Type: hsm.Ed25519, Use: hsm.Sign}, "sign"},
+}
+
 // TestObjects asks another program what is on the token.
 func TestObjects(t *testing.T) {
 	s := softhsm.Test(t)
@@ -120,6 +180,11 @@ func TestObjects(t *testing.T) {
 	work(t, token, keys)
 	if err := token.GenerateResident(t.Context(), "r", hsm.HMACSHA256); err != nil {
 		t.Fatal(err)
+	}
+	for id, k := range residentPairs {
+		if _, err := token.GenerateResidentPair(t.Context(), id, k.Type, k.Use); err != nil {
+			t.Fatal(err)
+		}
 	}
 	pin, err := os.ReadFile(s.PINFile())
 	if err != nil {
@@ -132,9 +197,10 @@ func TestObjects(t *testing.T) {
 	if err != nil {
 		t.Fatalf("pkcs11-tool: %v\n%s", err, out)
 	}
-	objects := strings.Split(string(out), "Secret Key Object;")[1:]
-	if len(objects) != 2 {
-		t.Fatalf("token holds %d secret keys, want the domain key and the resident one:\n%s", len(objects), out)
+	kinds := regexp.MustCompile(`(?m)^(Secret|Private|Public) Key Object;`)
+	objects := kinds.Split(string(out), -1)[1:]
+	if len(objects) != 2+len(residentPairs) || strings.Contains(string(out), "Public Key Object") {
+		t.Fatalf("token holds %d keys, want the domain key, the resident one, and private keys:\n%s", len(objects), out)
 	}
 	for _, o := range objects {
 		// Access says "sensitive, always sensitive, never extractable, local".
@@ -145,6 +211,11 @@ func TestObjects(t *testing.T) {
 		usage := regexp.MustCompile(`Usage:\s+(none|sign)\n`)
 		if strings.Contains(o, "keyd domain key") {
 			usage = regexp.MustCompile(`Usage:\s+wrap, unwrap\n`)
+		}
+		for id, k := range residentPairs {
+			if strings.Contains(o, fmt.Sprintf("ID:         %x\n", id)) {
+				usage = regexp.MustCompile(`Usage:\s+` + k.usage + `\n`)
+			}
 		}
 		if !usage.MatchString(o) {
 			t.Errorf("usage is not %v:%s", usage, o)

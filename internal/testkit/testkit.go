@@ -13,12 +13,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -59,8 +59,11 @@ type Kit struct {
 	Identities  *iam.Service
 	Sessions    *sts.Service
 
-	t       testing.TB
-	issuers issuers
+	t        testing.TB
+	options  options
+	hardware hsm.Token
+	current  atomic.Pointer[server.Server] // the one that requests go to
+	issuers  issuers
 }
 
 // Option changes how Start puts the parts together.
@@ -69,8 +72,14 @@ type Option func(*options)
 type options struct {
 	token   func(hsm.Token) hsm.Token
 	timeout time.Duration
+	regions func(string) bool
 
 	guardrails authz.Guardrails
+	limits     kms.Limits
+	identities iam.Limits
+	logger     *slog.Logger
+	clusters   map[string]kms.Cluster
+	rsaPool    int
 }
 
 // WithToken puts something between the appliance and its token.
@@ -81,36 +90,96 @@ func WithToken(wrap func(hsm.Token) hsm.Token) Option {
 // WithGuardrails limits everybody.
 func WithGuardrails(g authz.Guardrails) Option { return func(o *options) { o.guardrails = g } }
 
+// WithLimits sets numbers that AWS fixes.
+func WithLimits(keys kms.Limits, identities iam.Limits) Option {
+	return func(o *options) { o.limits, o.identities = keys, identities }
+}
+
+// WithLogger gives the daemon's log a place.
+func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
+
 // WithTimeout bounds the work on one request.
 func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout = d } }
+
+// WithRSAPool has the appliance make RSA keys in advance, when it is told to:
+// k.Service.AddToPool.
+func WithRSAPool(size int) Option { return func(o *options) { o.rsaPool = size } }
+
+// WithRegions has the appliance serve these regions only, instead of any.
+func WithRegions(names ...string) Option {
+	return func(o *options) {
+		o.regions = func(region string) bool { return slices.Contains(names, region) }
+	}
+}
 
 // Start makes an appliance and serves it until the test ends.
 func Start(t testing.TB, opts ...Option) *Kit {
 	t.Helper()
-	o := options{token: func(tok hsm.Token) hsm.Token { return tok }}
+	o := options{
+		token:   func(tok hsm.Token) hsm.Token { return tok },
+		regions: regexp.MustCompile(`^[a-z0-9-]+$`).MatchString,
+		logger:  slog.New(slog.DiscardHandler),
+	}
 	for _, opt := range opts {
 		opt(&o)
 	}
 	k := &Kit{Dir: t.TempDir(), Credentials: iam.NewCredentials(), Registry: prometheus.NewRegistry(), t: t}
-	token := o.token(openToken(t))
+	k.options, k.hardware = o, o.token(openToken(t))
 	db, err := bolt.Create(filepath.Join(k.Dir, "state.db"))
 	k.must(err)
 	t.Cleanup(func() { k.must(db.Close()) })
 	k.DB = db
 	k.openLog()
-	k.openServices(token)
-	identities := k.identities()
-	region := regexp.MustCompile(`^[a-z0-9-]+$`)
-	k.Server, err = server.New(t.Context(), server.Config{
-		Account: Account, Region: region.MatchString, State: db, KMS: k.Service, IAM: identities, STS: k.sessions(identities),
-		Gate: authz.New(Account, identities, o.guardrails), Log: k.Log, Clock: k.Now, SignatureClock: time.Now,
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Metrics: server.NewMetrics(k.Registry), Timeout: o.timeout,
-	})
+	k.must(kms.Create(t.Context(), k.keys()))
+	t.Cleanup(k.checkRecords)
+	k.open()
+	t.Cleanup(k.close)
+	root, err := k.Identities.SealRootKey(t.Context(), k.Credentials)
 	k.must(err)
-	hs := httptest.NewServer(k.Server)
+	k.must(db.Update(t.Context(), func(tx store.Tx) error { return k.Identities.PutRootKey(tx, root) }))
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { k.current.Load().ServeHTTP(w, r) }))
 	t.Cleanup(hs.Close)
 	k.URL = hs.URL
 	return k
+}
+
+// keys is what the key service stands on.
+func (k *Kit) keys() kms.Config {
+	return kms.Config{
+		Account: Account, Token: k.hardware, DB: k.DB, Clock: k.Now, Random: rand.Reader, Clusters: k.options.clusters,
+		RSAPool: k.options.rsaPool, Limits: k.options.limits,
+	}
+}
+
+// open joins the appliance from its state.
+func (k *Kit) open() {
+	var err error
+	k.Service, err = kms.Open(k.t.Context(), k.keys())
+	k.must(err)
+	identities := iam.New(iam.Config{Account: Account, DB: k.DB, Sealer: k.Service, Clock: k.Now, Limits: k.options.identities})
+	sessions := k.sessions(identities)
+	k.Server, err = server.New(k.t.Context(), server.Config{
+		Account: Account, Region: k.options.regions, State: k.DB, KMS: k.Service, IAM: identities, STS: sessions,
+		Gate: authz.New(Account, identities, k.Service, k.options.guardrails), Log: k.Log, Clock: k.Now, SignatureClock: time.Now,
+		Logger: k.options.logger, Metrics: server.NewMetrics(k.Registry), Timeout: k.options.timeout,
+	})
+	k.must(err)
+	k.current.Store(k.Server)
+}
+
+func (k *Kit) close() {
+	k.Identities.Close()
+	k.must(k.Service.Close())
+}
+
+// Restart ends the appliance and starts it again on the same state and token. No
+// request may be under way.
+func (k *Kit) Restart() {
+	k.t.Helper()
+	k.must(k.Server.Close(context.Background()))
+	k.close()
+	k.Registry = prometheus.NewRegistry()
+	k.open()
 }
 
 // Now is the appliance's clock: real time moved by Offset nanoseconds.
@@ -129,30 +198,13 @@ func (k *Kit) openLog() {
 	})
 }
 
-func (k *Kit) openServices(token hsm.Token) {
-	cfg := kms.Config{Account: Account, Token: token, DB: k.DB, Clock: k.Now, Random: rand.Reader}
-	k.must(kms.Create(k.t.Context(), cfg))
-	service, err := kms.Open(k.t.Context(), cfg)
-	k.must(err)
-	k.Service = service
-	k.t.Cleanup(func() {
-		service.Close()
-		k.must(k.DB.View(context.Background(), func(tx store.Tx) error {
-			for _, problem := range append(kms.Fsck(tx), iam.Fsck(tx)...) {
-				k.t.Errorf("fsck: %s", problem)
-			}
-			return nil
-		}))
-	})
-}
-
-func (k *Kit) identities() *iam.Service {
-	s := iam.New(iam.Config{Account: Account, DB: k.DB, Sealer: k.Service, Clock: k.Now})
-	k.t.Cleanup(s.Close)
-	root, err := s.SealRootKey(k.t.Context(), k.Credentials)
-	k.must(err)
-	k.must(k.DB.Update(k.t.Context(), func(tx store.Tx) error { return s.PutRootKey(tx, root) }))
-	return s
+func (k *Kit) checkRecords() {
+	k.must(k.DB.View(context.Background(), func(tx store.Tx) error {
+		for _, problem := range append(kms.Fsck(tx), iam.Fsck(tx)...) {
+			k.t.Errorf("fsck: %s", problem)
+		}
+		return nil
+	}))
 }
 
 func (k *Kit) must(err error) {

@@ -105,7 +105,7 @@ func found(ctx context.Context, f founding) (err error) {
 	if err != nil {
 		return err
 	}
-	defer service.Close()
+	defer func() { err = errors.Join(err, service.Close()) }()
 	identities := iam.New(iam.Config{Account: f.account, DB: db, Sealer: service, Clock: f.clock})
 	defer identities.Close()
 	root, err := identities.SealRootKey(ctx, f.credentials)
@@ -163,6 +163,7 @@ func readAppliance(db store.DB) (applianceRecord, error) {
 	return r, err
 }
 
+// kmsConfig is what the key service stands on; further tokens are added to it.
 func kmsConfig(account string, token hsm.Token, db store.DB, clock func() time.Time) kms.Config {
 	return kms.Config{Account: account, Token: token, DB: db, Clock: clock, Random: rand.Reader}
 }
@@ -185,10 +186,14 @@ type opening struct {
 	clock   func() time.Time
 	timeout time.Duration
 	issuers map[string]string // files with the keys of OIDC issuers
-	logger  *slog.Logger
-	metrics *server.Metrics
+	// clusters are further tokens, opened as custom key stores ask for them
+	clusters map[string]kms.Cluster
+	rsaPool  int // RSA keys of each size made in advance
+	logger   *slog.Logger
+	metrics  *server.Metrics
 
 	guardrails authz.Guardrails
+	limits     LimitsConfig
 }
 
 // openAppliance opens the state and log in a locked directory and joins the
@@ -214,10 +219,14 @@ func openAppliance(ctx context.Context, o opening) (_ *appliance, err error) {
 	if err := a.openLog(filepath.Join(o.dir, auditDir), o.logger); err != nil {
 		return nil, err
 	}
-	if a.kms, err = kms.Open(ctx, kmsConfig(a.account, o.token, a.db, o.clock)); err != nil {
+	keys := kmsConfig(a.account, o.token, a.db, o.clock)
+	keys.Clusters, keys.RSAPool, keys.Limits = o.clusters, o.rsaPool, o.limits.keys()
+	if a.kms, err = kms.Open(ctx, keys); err != nil {
 		return nil, err
 	}
-	a.iam = iam.New(iam.Config{Account: a.account, DB: a.db, Sealer: a.kms, Clock: o.clock})
+	a.iam = iam.New(iam.Config{
+		Account: a.account, DB: a.db, Sealer: a.kms, Clock: o.clock, Limits: o.limits.identities(),
+	})
 	issuers, err := newIssuerKeys(o.issuers, o.logger)
 	if err != nil {
 		return nil, usage(err, "name the file of a JSON Web Key Set for each issuer")
@@ -227,7 +236,7 @@ func openAppliance(ctx context.Context, o opening) (_ *appliance, err error) {
 	})
 	a.server, err = server.New(ctx, server.Config{
 		Account: a.account, Region: o.region, State: a.db, KMS: a.kms, IAM: a.iam, STS: sessions,
-		Gate: authz.New(a.account, a.iam, o.guardrails), Log: a.log, Clock: o.clock, SignatureClock: time.Now,
+		Gate: authz.New(a.account, a.iam, a.kms, o.guardrails), Log: a.log, Clock: o.clock, SignatureClock: time.Now,
 		Logger: o.logger, Metrics: o.metrics, Timeout: o.timeout,
 	})
 	return a, err
@@ -261,7 +270,7 @@ func (a *appliance) Close() error {
 		a.iam.Close()
 	}
 	if a.kms != nil {
-		a.kms.Close()
+		errs = append(errs, a.kms.Close())
 	}
 	if a.log != nil {
 		errs = append(errs, a.log.Close())

@@ -30,6 +30,8 @@ type Config struct {
 	Regions []string `yaml:"regions"`
 	// Token is the PKCS#11 token. Needed.
 	Token TokenConfig `yaml:"token"`
+	// CustomKeyStores are further tokens, for custom key stores. Default: none.
+	CustomKeyStores []ClusterConfig `yaml:"custom_key_stores"`
 	// Listen is where clients connect. An address or a socket is needed to serve.
 	Listen ListenConfig `yaml:"listen"`
 	// HealthListen is the host:port for /livez, /readyz and /metrics, over plain
@@ -37,6 +39,9 @@ type Config struct {
 	HealthListen string `yaml:"health_listen"`
 	// LogLevel is debug, info, warn or error. Default: info.
 	LogLevel slog.Level `yaml:"log_level"`
+	// RSAPool is how many RSA keys of each size are made in advance, so that
+	// CreateKey need not wait for the token; 0 to 100. Default: 2.
+	RSAPool int `yaml:"rsa_pool"`
 	// RequestTimeout bounds the work on one request. Default: 30s.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
 	// OIDCKeys are files with the keys of OIDC issuers, JSON Web Key Sets, by the
@@ -44,6 +49,8 @@ type Config struct {
 	OIDCKeys map[string]string `yaml:"oidc_jwks"`
 	// Guardrails limit everybody in the account. Default: none.
 	Guardrails GuardrailsConfig `yaml:"guardrails"`
+	// Limits are numbers that AWS fixes. Default: AWS's, or larger.
+	Limits LimitsConfig `yaml:"limits"`
 }
 
 // TokenConfig says which token to use and how.
@@ -82,6 +89,12 @@ type ListenConfig struct {
 // defaultRegion is the region of an appliance that names none.
 const defaultRegion = "local-1"
 
+// Pools of RSA keys: the default, and the most, which a token takes minutes to make.
+const (
+	defaultRSAPool = 2
+	maxRSAPool     = 100
+)
+
 // regionName is what a region may be called: AWS's form, and a DNS label.
 var regionName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
@@ -96,7 +109,7 @@ type configFlags struct {
 
 // loadConfig reads the file and puts environment, then flags, over it.
 func loadConfig(f configFlags, env func(string) string) (Config, error) {
-	c := Config{Regions: []string{defaultRegion}}
+	c := Config{Regions: []string{defaultRegion}, RSAPool: defaultRSAPool}
 	file := or(f.file, env("KEYD_CONFIG"))
 	if file != "" {
 		text, err := os.ReadFile(file)
@@ -154,6 +167,8 @@ func (c *Config) check() error {
 		return wrong("data_dir is not set")
 	case c.RequestTimeout < 0:
 		return wrong("request_timeout is negative")
+	case c.RSAPool < 0 || c.RSAPool > maxRSAPool:
+		return wrong("rsa_pool is %d: want 0 to %d", c.RSAPool, maxRSAPool)
 	case len(c.Regions) == 0:
 		return wrong("regions is empty")
 	}
@@ -162,11 +177,17 @@ func (c *Config) check() error {
 			return wrong("region %q: want lower-case letters, digits and hyphens, as in eu-west-1", r)
 		}
 	}
+	if err := c.Limits.check(); err != nil {
+		return wrong("%w", err)
+	}
 	if _, err := c.Listen.mode(); err != nil {
 		return wrong("socket_mode %q: want octal permissions, as in 0660", c.Listen.SocketMode)
 	}
 	if _, err := c.Token.uri(); err != nil {
 		return wrong("token: %w", err)
+	}
+	if err := checkClusters(c.CustomKeyStores); err != nil {
+		return wrong("%w", err)
 	}
 	return nil
 }

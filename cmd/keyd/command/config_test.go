@@ -39,9 +39,15 @@ func fieldNames(t reflect.Type) []string {
 	var names []string
 	for i := range t.NumField() {
 		f := t.Field(i)
-		names = append(names, f.Tag.Get("yaml"))
-		if f.Type.Kind() == reflect.Struct && strings.HasSuffix(f.Type.Name(), "Config") {
-			names = append(names, fieldNames(f.Type)...)
+		if name := f.Tag.Get("yaml"); !strings.HasPrefix(name, ",") {
+			names = append(names, name)
+		}
+		of := f.Type
+		if of.Kind() == reflect.Slice {
+			of = of.Elem()
+		}
+		if of.Kind() == reflect.Struct && strings.HasSuffix(of.Name(), "Config") {
+			names = append(names, fieldNames(of)...)
 		}
 	}
 	return names
@@ -62,6 +68,14 @@ func TestConfigurationRefused(t *testing.T) {
 		"socket mode":         "data_dir: x\nlisten: {socket_mode: '0999'}",
 		"negative timeout":    "data_dir: x\nrequest_timeout: -1s",
 		"log level":           "data_dir: x\nlog_level: loud",
+		"large pool":          "data_dir: x\nrsa_pool: 101",
+		"negative pool":       "data_dir: x\nrsa_pool: -1",
+		"cluster id":          "data_dir: x\ncustom_key_stores: [{cluster_id: cluster-1, module: m, label: l}]",
+		"cluster twice":       "data_dir: x\ncustom_key_stores: [{cluster_id: cluster-aaaaaaaaaaa, module: m}, {cluster_id: cluster-aaaaaaaaaaa, module: m}]",
+		"cluster's PIN file":  "data_dir: x\ncustom_key_stores: [{cluster_id: cluster-aaaaaaaaaaa, module: m, pin_file: p}]",
+		"cluster's PIN":       "data_dir: x\ncustom_key_stores: [{cluster_id: cluster-aaaaaaaaaaa, module: m, pin: 1234}]",
+		"cluster's module":    "data_dir: x\ncustom_key_stores: [{cluster_id: cluster-aaaaaaaaaaa, label: l}]",
+		"cluster's URI":       "data_dir: x\ncustom_key_stores: [{cluster_id: cluster-aaaaaaaaaaa, module: m, uri: 'pkcs11:token=a', label: b}]",
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "keyd.yaml")
@@ -102,6 +116,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add(example)
 	f.Add([]byte("data_dir: x\nrequest_timeout: 1h\nlog_level: debug+2"))
 	f.Add([]byte("a: &a [*a]"))
+	f.Add([]byte("data_dir: x\ncustom_key_stores: [{cluster_id: cluster-234567abcde, module: m, label: l, trust_anchor: f}]"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var c Config
 		if parseConfig(text, &c) != nil {

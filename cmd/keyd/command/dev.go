@@ -19,6 +19,7 @@ import (
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/internal/durable"
 	"github.com/keyd-hsm/keyd/internal/term"
+	"github.com/keyd-hsm/keyd/kms"
 	"github.com/keyd-hsm/keyd/server"
 	"github.com/keyd-hsm/keyd/server/listen"
 	"github.com/keyd-hsm/keyd/softhsm"
@@ -34,6 +35,9 @@ const (
 
 // devRegion is the region that the env file names; dev serves any other too.
 const devRegion = "us-east-1"
+
+// devCluster is the cluster id of the second token.
+const devCluster = "cluster-keyddevelop"
 
 // maxSocketPath is what the kernel takes for the path of a Unix socket.
 const maxSocketPath = 107
@@ -121,7 +125,7 @@ func runDev(ctx context.Context, o devOptions) (err error) {
 	if err := os.Remove(filepath.Join(o.dir, envFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	token, err := openDevToken(ctx, o)
+	token, further, err := openDevToken(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -133,7 +137,7 @@ func runDev(ctx context.Context, o devOptions) (err error) {
 	}
 	logger, reg := newLogger(o.errOut, level), newRegistry()
 	a, err := openAppliance(ctx, opening{
-		dir: o.dir, token: token, region: regionName.MatchString, clock: clock, issuers: issuers,
+		dir: o.dir, token: token, region: regionName.MatchString, clock: clock, issuers: issuers, clusters: further, rsaPool: 1,
 		logger: logger, metrics: server.NewMetrics(reg),
 	})
 	if err != nil {
@@ -147,24 +151,31 @@ func runDev(ctx context.Context, o devOptions) (err error) {
 	return serveDev(ctx, o, a, reg, logger)
 }
 
-// openDevToken makes the SoftHSM2 token or opens it again.
-func openDevToken(ctx context.Context, o devOptions) (hsm.Token, error) {
+// openDevToken makes the SoftHSM2 token or opens it again, and finds the second one
+// for a custom key store.
+func openDevToken(ctx context.Context, o devOptions) (hsm.Token, map[string]kms.Cluster, error) {
 	dir, opts := filepath.Join(o.dir, tokenDir), softhsm.Options{Module: o.module}
 	t, err := softhsm.Open(dir, opts)
 	if errors.Is(err, softhsm.ErrNone) {
 		if _, stateErr := os.Stat(filepath.Join(o.dir, stateFile)); stateErr == nil {
-			return nil, hinted(fmt.Errorf("%s: %w, but state that was made with one", dir, err),
+			return nil, nil, hinted(fmt.Errorf("%s: %w, but state that was made with one", dir, err),
 				"put the token directory back, or name another --dir")
 		}
 		t, err = softhsm.Create(ctx, dir, opts)
 	}
 	if errors.Is(err, softhsm.ErrNoModule) {
-		return nil, hinted(err, "run make setup, or: apt-get install softhsm2")
+		return nil, nil, hinted(err, "run make setup, or: apt-get install softhsm2")
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return pkcs11.Open(ctx, t.Config())
+	second, err := t.Second(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	further := map[string]kms.Cluster{devCluster: cluster("", second.Config())}
+	token, err := pkcs11.Open(ctx, t.Config())
+	return token, further, err
 }
 
 // foundDev makes the appliance if it is not there.
@@ -229,6 +240,8 @@ func serveDev(ctx context.Context, o devOptions, a *appliance, reg *prometheus.R
 		"KEYD_SOCKET=" + socket,
 		"KEYD_AUDIT_DIR=" + filepath.Join(o.dir, auditDir),
 		"KEYD_HEALTH_URL=http://" + l.health.Addr().String(),
+		"KEYD_CLUSTER_ID=" + devCluster,
+		"KEYD_CLUSTER_PIN_FILE=" + filepath.Join(o.dir, tokenDir, "pin"),
 	}
 	path := filepath.Join(o.dir, envFile)
 	if err := durable.WriteFile(path, exports(env), 0o600); err != nil {
@@ -278,6 +291,12 @@ Next, in another terminal:
   keyctl key create --alias alias/demo
   echo hello | keyctl encrypt --key alias/demo | keyctl decrypt
   aws --endpoint-url $AWS_ENDPOINT_URL kms list-keys
+
+A second token is there for a custom key store:
+
+  keyctl store create second --cluster $KEYD_CLUSTER_ID --password-file $KEYD_CLUSTER_PIN_FILE
+  keyctl store connect second
+  keyctl key create --store second
 
 Ctrl-C ends it; the same --dir has everything again.
 `, style.Yellow("DEVELOPMENT MODE: not for secrets that matter."), o.dir,

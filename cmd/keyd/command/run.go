@@ -59,6 +59,10 @@ func (a *appliance) run(ctx context.Context, l listeners, reg *prometheus.Regist
 	}
 	group.Go(func() error { return a.server.Run(ctx) })
 	group.Go(func() error {
+		return a.kms.FillPool(ctx, func(err error) { logger.Warn("pool of RSA keys", "error", err) })
+	})
+	group.Go(func() error { return a.server.KeepConnected(ctx) })
+	group.Go(func() error {
 		for {
 			select {
 			case <-ctx.Done():

@@ -57,6 +57,10 @@ func runServe(ctx context.Context, o serveOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	further, err := clusters(c.CustomKeyStores)
+	if err != nil {
+		return err
+	}
 	if err := harden(); err != nil {
 		return err
 	}
@@ -74,7 +78,7 @@ func runServe(ctx context.Context, o serveOptions) (err error) {
 	reg := newRegistry()
 	a, err := openAppliance(ctx, opening{
 		dir: c.DataDir, token: token, region: inRegions(c.Regions), clock: time.Now,
-		timeout: c.RequestTimeout, issuers: c.OIDCKeys, guardrails: guardrails, logger: logger, metrics: server.NewMetrics(reg),
+		timeout: c.RequestTimeout, issuers: c.OIDCKeys, guardrails: guardrails, limits: c.Limits, clusters: further, rsaPool: c.RSAPool, logger: logger, metrics: server.NewMetrics(reg),
 	})
 	if err != nil {
 		return openingFailure(err)
