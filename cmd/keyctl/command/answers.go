@@ -27,7 +27,7 @@ var answers = map[string]answer{
 	"RequestExpired":             {exitRefused, "the request is too old", hintClock, nil},
 	"RequestTimeTooSkewed":       {exitRefused, "the clocks differ", hintClock, nil},
 	"NotFound":                   {exitNotFound, "not found", `"keyctl key list" shows what is there; alias names begin with alias/, and keys live in one --region`, nil},
-	"InvalidArn":                 {exitUsage, "not an ARN of this account and region", "give a key id, a key ARN, alias/NAME or an alias ARN", nil},
+	"InvalidArn":                 {exitUsage, "not an ARN of this account and region", "give a key id, a key ARN, alias/NAME or an alias ARN", nobody},
 	"InvalidAliasName":           {exitUsage, "alias name not valid", "letters, digits and :/_- after alias/; names that begin with alias/aws/ are reserved", nil},
 	"Validation":                 {exitUsage, "a value is not valid", "see --help of the command", nil},
 	"ValidationError":            {exitUsage, "a value is not valid", "see --help of the command", nil},
@@ -47,7 +47,28 @@ var answers = map[string]answer{
 	"ServiceFailure":         {exitUnavailable, "keyd failed", hintToken, nil},
 	"Disabled":               {exitState, "the key is disabled", "enable it: keyctl key enable {key}", nil},
 	"KMSInvalidState":        {exitState, "the state of the key does not allow it", "see its state: keyctl key describe {key}", pending},
-	"InvalidKeyUsage":        {exitUsage, "the key is not made for this", "see what it is for: keyctl key describe {key}", nil},
+	"InvalidKeyUsage":        {exitUsage, "the key is not made for this", "see what it is for: keyctl key describe {key}", incompatible},
+	"KMSInvalidSignature":    {exitInvalid, "the signature is not of this message by this key", "message, signature, key and --algorithm must belong together", nil},
+	"KMSInvalidMac":          {exitInvalid, "the MAC is not of this message by this key", "message, MAC, key and --algorithm must belong together", nil},
+	"InvalidGrantToken":      {exitUsage, "the grant token is not valid", "it is what grant create printed, while the grant lasts", nil},
+	"InvalidGrantId":         {exitUsage, "the grant id is not valid", `"keyctl grant list" shows the grants of a key`, nil},
+	"Tag":                    {exitUsage, "a tag is not valid", "names have 1 to 128 characters and do not begin with aws:, values up to 256; a key has up to 50", nil},
+	"Conflict":               {exitState, "something else is in progress with this key", "try again when it is done: keyctl rotate status {key}", nil},
+	"ExpiredImportToken":     {exitState, "the import token has expired", "try again: each try asks for a new one", nil},
+	"InvalidImportToken":     {exitState, "the import token is not of this key", "try again: each try asks for a new one", nil},
+	"IncorrectKeyMaterial": {exitUsage, "the material is not the one that this key has had",
+		"a key takes back its own material only; another for a symmetric key: --new, then keyctl rotate now", nil},
+	"CustomKeyStoreNotFound":     {exitNotFound, "no such custom key store", `"keyctl store list" shows what is there`, nil},
+	"CustomKeyStoreNameInUse":    {exitState, "the name is taken", `"keyctl store list" shows the names in use`, nil},
+	"CustomKeyStoreInvalidState": {exitState, "the custom key store's connection does not allow it", `"keyctl store list" shows it; keyctl store connect and disconnect change it`, nil},
+	"CustomKeyStoreHasCMKs":      {exitState, "the custom key store has keys", `"keyctl key list -o json" says which (CustomKeyStoreId); schedule their deletion first`, nil},
+	"CloudHsmClusterNotFound":    {exitNotFound, "no token has this cluster id", "tokens and their cluster ids are in keyd's configuration", nil},
+	"CloudHsmClusterInUse":       {exitState, "the token is a custom key store already", `"keyctl store list" shows which`, nil},
+	"CloudHsmClusterNotActive":   {exitUnavailable, "the token does not answer", "is it there, and its module loaded? keyd's log says more, under request {request}", nil},
+	"CloudHsmClusterNotRelated":  {exitState, "that is another token", "its keys would be lost: make a new custom key store of it", nil},
+	"CloudHsmClusterInvalidConfiguration": {exitUnavailable, "the token is not set up for this",
+		"it needs a user with a PIN and the mechanisms of keyd's keys; keyd's log says more, under request {request}", nil},
+	"IncorrectTrustAnchor": {exitUsage, "the certificate is not the token's", "give the one in keyd's configuration: --trust-anchor FILE", nil},
 	"InvalidCiphertext": {exitCiphertext, "the ciphertext does not open",
 		"give the same --context as at encryption, every pair of it; the ciphertext must be whole and from this keyd", nil},
 	"IncorrectKey":       {exitCiphertext, "the ciphertext was made with another key", "leave --key out: the ciphertext names its key", nil},
@@ -74,11 +95,32 @@ func skewed(a answer, message string) answer {
 	return a
 }
 
-// pending says what to do about a key that waits for its end.
+// nobody tells the ARN of somebody from that of a key.
+func nobody(a answer, message string) answer {
+	if strings.Contains(message, "valid principal") {
+		a.hint = "is there such a user or role? a role with a path has it in its ARN"
+	}
+	return a
+}
+
+// incompatible tells a key for other things from one that only needs another
+// algorithm.
+func incompatible(a answer, message string) answer {
+	if strings.Contains(message, "is incompatible with key spec") {
+		a.hint = "name one of the key's with --algorithm: keyctl key describe shows them"
+	}
+	return a
+}
+
+// pending says what to do about a key that waits for its end, or its material.
 func pending(a answer, message string) answer {
 	switch {
 	case strings.Contains(message, "is not pending deletion"):
 		a.hint = "there is no deletion to cancel; " + a.hint
+	case strings.Contains(message, "is unavailable"):
+		a.hint = "it lives in a custom key store: keyctl store list, keyctl store connect"
+	case strings.Contains(message, "pending import"):
+		a.hint = "give it its material: keyctl key import {key} FILE"
 	case strings.Contains(message, "pending deletion"):
 		a.hint = "keep the key: keyctl key cancel-deletion {key}, then keyctl key enable {key}"
 	}

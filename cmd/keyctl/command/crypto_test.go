@@ -221,7 +221,7 @@ func TestReencrypt(t *testing.T) {
 func TestDatakey(t *testing.T) {
 	answer := map[string]any{"KeyId": keyARN, "Plaintext": "AAEC", "CiphertextBlob": "AQID"}
 	s := serve(t, map[string]any{"GenerateDataKey": answer, "GenerateDataKeyWithoutPlaintext": map[string]any{"KeyId": keyARN, "CiphertextBlob": "AQID"}})
-	if got, want := ok(t, "", "datakey", "--key", "k"), "key          "+keyARN+"\nplaintext    AAEC\nciphertext   AQID\n"; got != want {
+	if got, want := ok(t, "", "datakey", "--key", "k"), "key          "+keyARN+"\nciphertext   AQID\nplaintext    AAEC\n"; got != want {
 		t.Errorf("got\n%s", got)
 	}
 	if in := s.last(); in["KeySpec"] != "AES_256" || in["NumberOfBytes"] != nil {

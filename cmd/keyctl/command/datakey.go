@@ -7,8 +7,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/spf13/cobra"
-
-	"github.com/keyd-hsm/keyd/internal/term"
 )
 
 // maxRandom is how many bytes KMS makes at once.
@@ -23,6 +21,8 @@ type datakeyOptions struct {
 	withoutPlaintext bool
 	plaintextOut     string
 	ciphertextOut    string
+	pair             types.DataKeyPairSpec
+	publicOut        string
 }
 
 func newDatakey(c *cli) *cobra.Command {
@@ -35,13 +35,23 @@ and encrypted with KEY, to keep beside the data. "keyctl decrypt" opens it.
 
 Both are printed as base64. --plaintext-out writes the key's bytes to a file
 instead, --ciphertext-out one line of base64, as encrypt does; both files are
-readable by you alone.`,
+readable by you alone.
+
+With --pair it is a key pair, whose private key the flags speak of then; in files
+it is PEM, and what "keyctl decrypt" opens is DER (PKCS #8).`,
 		Example: `  keyctl datakey --key alias/app --plaintext-out k --ciphertext-out k.enc
-  keyctl datakey --key alias/app --without-plaintext -o json`,
+  keyctl datakey --key alias/app --without-plaintext -o json
+  keyctl datakey --key alias/app --pair ECC_NIST_P256 --public-out pub.pem --ciphertext-out k.enc`,
 		Args: cobra.NoArgs,
 	}
 	cmd.RunE = c.run(func(ctx context.Context, _ []string) error {
 		o.useBytes = cmd.Flags().Changed("bytes")
+		switch {
+		case o.pair != "":
+			return c.datakeyPair(ctx, *o)
+		case o.publicOut != "":
+			return usagef("add --pair SPEC", "--public-out: only key pairs have a public key")
+		}
 		return c.datakey(ctx, *o)
 	})
 	f := cmd.Flags()
@@ -52,6 +62,7 @@ readable by you alone.`,
 	f.BoolVar(&o.withoutPlaintext, "without-plaintext", false, "only the encrypted key; the key in clear stays in keyd")
 	f.StringVar(&o.plaintextOut, "plaintext-out", "", "write the key in clear to `FILE`, as it is, and do not print it")
 	f.StringVar(&o.ciphertextOut, "ciphertext-out", "", "write the encrypted key to `FILE`, as base64, and do not print it")
+	o.pairFlags(cmd)
 	cmd.MarkFlagsMutuallyExclusive("spec", "bytes")
 	cmd.MarkFlagsMutuallyExclusive("without-plaintext", "plaintext-out")
 	c.keyFlag(cmd, "key")
@@ -78,38 +89,10 @@ func (c *cli) datakey(ctx context.Context, o datakeyOptions) error {
 	if err != nil {
 		return err
 	}
-	// The ciphertext first: a key in clear that cannot be had again is the worse loss.
-	if o.ciphertextOut != "" {
-		if err := writeFile(o.ciphertextOut, asBase64.encode(doc.CiphertextBlob)); err != nil {
-			return err
-		}
-		doc.CiphertextOut, doc.CiphertextBlob = o.ciphertextOut, nil
-	}
-	if o.plaintextOut != "" {
-		if err := writeFile(o.plaintextOut, doc.Plaintext); err != nil {
-			return err
-		}
-		doc.PlaintextOut, doc.Plaintext = o.plaintextOut, nil
-	}
-	return c.show(doc, doc.table())
-}
-
-func (d datakeyDoc) table() *term.Table {
-	t := term.NewTable()
-	t.Row("key", d.KeyID)
-	for _, part := range []struct {
-		name  string
-		bytes []byte
-		file  string
-	}{{"plaintext", d.Plaintext, d.PlaintextOut}, {"ciphertext", d.CiphertextBlob, d.CiphertextOut}} {
-		if part.file != "" {
-			t.Row(part.name, "in "+part.file)
-		} else if part.bytes != nil {
-			text := asBase64.encode(part.bytes)
-			t.Row(part.name, string(text[:len(text)-1]))
-		}
-	}
-	return t
+	defer clear(doc.Plaintext)
+	return c.showParts(doc.KeyID, &doc,
+		part{"ciphertext", &doc.CiphertextBlob, asBase64.encode(doc.CiphertextBlob), o.ciphertextOut, &doc.CiphertextOut},
+		part{"plaintext", &doc.Plaintext, doc.Plaintext, o.plaintextOut, &doc.PlaintextOut})
 }
 
 // datakey asks for the key in one of KMS's two ways.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/spf13/cobra"
 )
 
@@ -14,6 +15,8 @@ type decryptOptions struct {
 	input    input
 	inFormat inFormat
 	sink     sink
+
+	algorithm types.EncryptionAlgorithmSpec
 }
 
 func newDecrypt(c *cli) *cobra.Command {
@@ -26,13 +29,14 @@ func newDecrypt(c *cli) *cobra.Command {
 		Short: "Decrypt what encrypt or datakey made",
 		Long: `Decrypt a ciphertext, from FILE or standard input.
 
-The ciphertext names its key. With --key it must be that one, which protects
+The ciphertext names its key, unless that is an RSA key. With --key it must be that one, which protects
 against a ciphertext that somebody exchanged. The --context must be the one of
 encryption, in any order.
 
 ` + inFormatHelp,
 		Example: `  keyctl decrypt --context tenant=7 secret.enc
-  keyctl decrypt --key alias/app --out db.pass db.pass.enc`,
+  keyctl decrypt --key alias/app --out db.pass db.pass.enc
+  keyctl decrypt --key alias/rsa --algorithm RSAES_OAEP_SHA_256 secret.enc`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: c.run(func(ctx context.Context, args []string) error {
 			o.input.args = args
@@ -41,6 +45,7 @@ encryption, in any order.
 	}
 	cmd.Flags().StringVar(&o.key, "key", "", "the `KEY` that must have made the ciphertext (default: any)")
 	cmd.Flags().Var(&o.context, "context", "`NAME=VALUE` of the encryption context, as at encryption; repeat for more")
+	choiceFlag(cmd, &o.algorithm, "algorithm", "encryption `ALGORITHM`, as at encryption, for an RSA key; it needs --key too", types.EncryptionAlgorithmSpec("").Values())
 	cmd.Flags().Var(&o.inFormat, "in-format", "`FORMAT` of the ciphertext: auto, base64 or raw")
 	o.input.flags(cmd.Flags())
 	o.sink.flags(cmd)
@@ -65,25 +70,12 @@ func (c *cli) decrypt(ctx context.Context, o decryptOptions) error {
 	if err != nil {
 		return err
 	}
-	in := &kms.DecryptInput{CiphertextBlob: blob, EncryptionContext: o.context}
-	if o.key != "" {
-		in.KeyId = &o.key
-	}
+	in := &kms.DecryptInput{CiphertextBlob: blob, EncryptionContext: o.context, EncryptionAlgorithm: o.algorithm}
+	in.KeyId = optional(o.key)
 	out, err := cl.kms.Decrypt(ctx, in)
 	if err != nil {
 		return err
 	}
-	doc := plainDoc{KeyID: aws.ToString(out.KeyId), Algorithm: string(out.EncryptionAlgorithm)}
-	switch {
-	case c.format != outputJSON:
-		return c.put(o.sink.out, o.sink.encoding(raw), out.Plaintext)
-	case toFile(o.sink.out):
-		if err := c.put(o.sink.out, o.sink.encoding(raw), out.Plaintext); err != nil {
-			return err
-		}
-		doc.Out = o.sink.out
-	default:
-		doc.Plaintext = out.Plaintext
-	}
-	return c.json(doc)
+	doc := plainDoc{KeyID: aws.ToString(out.KeyId), Algorithm: string(out.EncryptionAlgorithm), Plaintext: out.Plaintext}
+	return c.putBytes(o.sink, raw, &doc.Plaintext, &doc.Out, &doc)
 }

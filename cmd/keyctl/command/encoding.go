@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -29,6 +30,23 @@ func (e encoding) encode(b []byte) []byte {
 		return append(hex.AppendEncode(nil, b), '\n')
 	}
 	return b
+}
+
+// fixedBytes reads bytes of a known number, as they are, in hexadecimal or in
+// base64. What could be text is never taken for the bytes themselves, nor what
+// could be hexadecimal for base64: no random bytes look like that.
+func fixedBytes(text []byte, size int) ([]byte, bool) {
+	if !term.Printable(text) {
+		return text, len(text) == size
+	}
+	digits := bytes.TrimSpace(text)
+	if b := make([]byte, hex.DecodedLen(len(digits))); len(digits) > 0 {
+		if _, err := hex.Decode(b, digits); err == nil {
+			return b, len(b) == size
+		}
+	}
+	b, err := unbase64(text)
+	return b, err == nil && len(b) == size
 }
 
 // sink is where a verb puts bytes: standard output or a file.
@@ -115,4 +133,19 @@ func writeTo(path string, b []byte) error {
 	}
 	_, err = f.Write(b)
 	return errors.Join(err, f.Close())
+}
+
+// putBytes ends a verb whose result is bytes: alone, or with -o json in doc, of
+// which *b are the bytes and *out the name of the file that holds them instead.
+func (c *cli) putBytes(s sink, byDefault encoding, b *[]byte, out *string, doc any) error {
+	if c.format != outputJSON {
+		return c.put(s.out, s.encoding(byDefault), *b)
+	}
+	if toFile(s.out) {
+		if err := c.put(s.out, s.encoding(byDefault), *b); err != nil {
+			return err
+		}
+		*out, *b = s.out, nil
+	}
+	return c.json(doc)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/spf13/cobra"
 )
 
@@ -12,10 +13,14 @@ type encryptOptions struct {
 	key     string
 	context pairs
 	input   input
-	sink    sink
+
+	algorithm types.EncryptionAlgorithmSpec
+	sink      sink
 }
 
 const contextHelp = "`NAME=VALUE` of the encryption context; repeat for more. Decryption needs the same pairs. It is not secret: the audit log shows it"
+
+const encryptionHelp = "encryption `ALGORITHM`: an RSA key needs RSAES_OAEP_SHA_256 or RSAES_OAEP_SHA_1 (default SYMMETRIC_DEFAULT)"
 
 func newEncrypt(c *cli) *cobra.Command {
 	o := &encryptOptions{sink: sink{
@@ -28,7 +33,8 @@ func newEncrypt(c *cli) *cobra.Command {
 		Long: `Encrypt up to 4,096 bytes with a key, from FILE or standard input.
 
 The ciphertext is written as one line of base64, to a file too, or as it is
-with --raw. For more than 4,096 bytes, use a data key: see keyctl datakey.`,
+with --raw. For more than 4,096 bytes, use a data key: see keyctl datakey. An RSA
+key encrypts less: 190 bytes with 2048 bits and RSAES_OAEP_SHA_256.`,
 		Example: `  echo secret | keyctl encrypt --key alias/app --context tenant=7
   keyctl encrypt --key alias/app --out db.pass.enc db.pass`,
 		Args: cobra.MaximumNArgs(1),
@@ -39,6 +45,7 @@ with --raw. For more than 4,096 bytes, use a data key: see keyctl datakey.`,
 	}
 	cmd.Flags().StringVar(&o.key, "key", "", "the `KEY` to encrypt with")
 	cmd.Flags().Var(&o.context, "context", contextHelp)
+	choiceFlag(cmd, &o.algorithm, "algorithm", encryptionHelp, types.EncryptionAlgorithmSpec("").Values())
 	o.input.flags(cmd.Flags())
 	o.sink.flags(cmd)
 	c.keyFlag(cmd, "key")
@@ -55,7 +62,7 @@ func (c *cli) encrypt(ctx context.Context, o encryptOptions) error {
 	if err != nil {
 		return err
 	}
-	out, err := cl.kms.Encrypt(ctx, &kms.EncryptInput{KeyId: &o.key, Plaintext: plaintext, EncryptionContext: o.context})
+	out, err := cl.kms.Encrypt(ctx, &kms.EncryptInput{KeyId: &o.key, Plaintext: plaintext, EncryptionContext: o.context, EncryptionAlgorithm: o.algorithm})
 	if err != nil {
 		return err
 	}
@@ -75,16 +82,6 @@ type cipherDoc struct {
 
 // putCiphertext ends a verb whose result is a ciphertext.
 func (c *cli) putCiphertext(s sink, blob []byte, doc cipherDoc) error {
-	switch {
-	case c.format != outputJSON:
-		return c.put(s.out, s.encoding(asBase64), blob)
-	case toFile(s.out):
-		if err := c.put(s.out, s.encoding(asBase64), blob); err != nil {
-			return err
-		}
-		doc.Out = s.out
-	default:
-		doc.CiphertextBlob = blob
-	}
-	return c.json(doc)
+	doc.CiphertextBlob = blob
+	return c.putBytes(s, asBase64, &doc.CiphertextBlob, &doc.Out, &doc)
 }

@@ -15,11 +15,12 @@ const (
 	exitFailure                 // failed, for a reason with no number of its own
 	exitUsage                   // the command line or a value in it was not accepted
 	exitRefused                 // who you are, or what you may do
-	exitNotFound                // no such key, identity, policy or file
+	exitNotFound                // no such key, grant, key store, identity, policy or file
 	exitCiphertext              // the ciphertext does not open with that key and context
 	exitUnavailable             // keyd or its token did not answer
 	exitState                   // the present state does not allow it
 	exitBroken                  // the audit log does not verify
+	exitInvalid                 // the signature or MAC is not of that message by that key
 )
 
 // exitMeanings documents them, in their order.
@@ -28,11 +29,12 @@ var exitMeanings = []string{
 	exitFailure:     "failed, for a reason with no number of its own",
 	exitUsage:       "the command line, a value in it or a policy was not accepted; nothing was changed",
 	exitRefused:     "refused: credentials missing, unknown or expired, or access denied",
-	exitNotFound:    "no such key, alias, user, group, role, policy, file or directory",
+	exitNotFound:    "no such key, alias, grant, key store, user, group, role, policy, file or directory",
 	exitCiphertext:  "the ciphertext does not open: altered, another key, or another encryption context",
 	exitUnavailable: "keyd or its token did not answer; the same command may work later",
 	exitState:       "the present state does not allow it: disabled, pending deletion, in use, or the name is taken",
 	exitBroken:      "the audit log does not verify",
+	exitInvalid:     "the signature or MAC is not of that message by that key",
 }
 
 // exitCodesTopic is "keyctl help exit-codes".

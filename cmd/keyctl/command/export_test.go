@@ -1,7 +1,39 @@
 package command
 
+import "strings"
+
 // MainContext lets tests end a verb that follows for ever.
 var MainContext = mainContext
 
 // MatchesAction is the wildcards of policy summary.
 var MatchesAction = matchesAction
+
+// AccessLevels are the levels of all actions with this prefix.
+func AccessLevels(prefix string) map[string]string {
+	levels := map[string]string{}
+	for _, a := range actions {
+		if strings.HasPrefix(a.name, prefix) {
+			levels[a.name] = a.level
+		}
+	}
+	return levels
+}
+
+// WrapKWP is RFC 5649.
+var WrapKWP = wrapKWP
+
+// ParseMaterial finds key material in a file.
+var ParseMaterial = parseMaterial
+
+// PublicForms writes a public key as JWK and for SSH.
+func PublicForms(der []byte) (jwk, ssh []byte, err error) {
+	k, err := parsePublic(der)
+	if err != nil {
+		return nil, nil, err
+	}
+	if jwk, err = k.jwk("id"); err != nil {
+		return nil, nil, err
+	}
+	ssh, err = k.ssh("id")
+	return jwk, ssh, err
+}

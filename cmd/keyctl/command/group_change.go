@@ -9,40 +9,33 @@ import (
 )
 
 func newGroupDelete(c *cli) *cobra.Command {
-	o := &deleteOptions{}
-	cmd := &cobra.Command{
-		Use:     "delete NAME",
-		Short:   "Remove a group",
-		Example: "  keyctl group delete operators",
-		Args:    cobra.ExactArgs(1),
-		RunE: c.connected(func(ctx context.Context, cl *client, args []string) error {
-			o.name = args[0]
-			return c.groupDelete(ctx, cl, *o)
-		}),
-	}
-	cmd.Flags().BoolVar(&o.force, "force", false, "remove its users and policies from it first")
-	return cmd
+	return c.deletion(&cobra.Command{Short: "Remove a group", Example: "  keyctl group delete operators"},
+		"remove its users and policies from it first", func(name string) holder { return holder{group: name} }, (*client).emptyGroup)
 }
 
-func (c *cli) groupDelete(ctx context.Context, cl *client, o deleteOptions) error {
-	if o.force {
-		users, err := cl.members(ctx, o.name, &groupDoc{})
-		if err != nil {
-			return err
-		}
-		for _, u := range users {
-			if _, err := cl.iam.RemoveUserFromGroup(ctx, &iam.RemoveUserFromGroupInput{GroupName: &o.name, UserName: &u}); err != nil {
-				return err
-			}
-		}
-		if err := cl.strip(ctx, holder{group: o.name}); err != nil {
-			return err
-		}
-	}
-	if _, err := cl.iam.DeleteGroup(ctx, &iam.DeleteGroupInput{GroupName: &o.name}); err != nil {
+// emptyGroup takes from a group what stands in the way of deletion.
+func (cl *client) emptyGroup(ctx context.Context, name string) error {
+	users, err := cl.members(ctx, name, &groupDoc{})
+	if err != nil {
 		return err
 	}
-	return c.done(nameDoc{GroupName: o.name}, "group %s: deleted", o.name)
+	for _, user := range users {
+		if err := cl.leave(ctx, name, user); err != nil {
+			return err
+		}
+	}
+	return cl.strip(ctx, holder{group: name})
+}
+
+// join puts a user into a group, and leave takes one out.
+func (cl *client) join(ctx context.Context, group, user string) error {
+	_, err := cl.iam.AddUserToGroup(ctx, &iam.AddUserToGroupInput{GroupName: &group, UserName: &user})
+	return err
+}
+
+func (cl *client) leave(ctx context.Context, group, user string) error {
+	_, err := cl.iam.RemoveUserFromGroup(ctx, &iam.RemoveUserFromGroupInput{GroupName: &group, UserName: &user})
+	return err
 }
 
 // membersDoc is the JSON of group add and remove: who was added or removed.
@@ -52,35 +45,31 @@ type membersDoc struct {
 }
 
 func newGroupAdd(c *cli) *cobra.Command {
-	return &cobra.Command{
+	return c.membership(&cobra.Command{
 		Use:     "add GROUP USER...",
 		Short:   "Put users into a group",
 		Example: "  keyctl group add operators alice bob",
-		Args:    cobra.MinimumNArgs(2),
-		RunE: c.connected(func(ctx context.Context, cl *client, args []string) error {
-			for _, user := range args[1:] {
-				if _, err := cl.iam.AddUserToGroup(ctx, &iam.AddUserToGroupInput{GroupName: &args[0], UserName: &user}); err != nil {
-					return err
-				}
-			}
-			return c.done(membersDoc{args[0], args[1:]}, "group %s: has %s now", args[0], strings.Join(args[1:], " "))
-		}),
-	}
+	}, (*client).join, "group %s: has %s now")
 }
 
 func newGroupRemove(c *cli) *cobra.Command {
-	return &cobra.Command{
+	return c.membership(&cobra.Command{
 		Use:     "remove GROUP USER...",
 		Short:   "Take users out of a group",
 		Example: "  keyctl group remove operators bob",
-		Args:    cobra.MinimumNArgs(2),
-		RunE: c.connected(func(ctx context.Context, cl *client, args []string) error {
-			for _, user := range args[1:] {
-				if _, err := cl.iam.RemoveUserFromGroup(ctx, &iam.RemoveUserFromGroupInput{GroupName: &args[0], UserName: &user}); err != nil {
-					return err
-				}
+	}, (*client).leave, "group %s: no longer has %s")
+}
+
+// membership completes a verb that changes who is in a group.
+func (c *cli) membership(cmd *cobra.Command, do func(cl *client, ctx context.Context, group, user string) error, say string) *cobra.Command {
+	cmd.Args = cobra.MinimumNArgs(2)
+	cmd.RunE = c.connected(func(ctx context.Context, cl *client, args []string) error {
+		for _, user := range args[1:] {
+			if err := do(cl, ctx, args[0], user); err != nil {
+				return err
 			}
-			return c.done(membersDoc{args[0], args[1:]}, "group %s: no longer has %s", args[0], strings.Join(args[1:], " "))
-		}),
-	}
+		}
+		return c.done(membersDoc{args[0], args[1:]}, say, args[0], strings.Join(args[1:], " "))
+	})
+	return cmd
 }

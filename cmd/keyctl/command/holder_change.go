@@ -91,6 +91,20 @@ func (cl *client) inlineText(ctx context.Context, h holder, name string) (string
 	return document(encoded)
 }
 
+// deleteHolder deletes a holder that has nothing any more.
+func (cl *client) deleteHolder(ctx context.Context, h holder) error {
+	return h.pick(func() error {
+		_, err := cl.iam.DeleteUser(ctx, &iam.DeleteUserInput{UserName: &h.user})
+		return err
+	}, func() error {
+		_, err := cl.iam.DeleteGroup(ctx, &iam.DeleteGroupInput{GroupName: &h.group})
+		return err
+	}, func() error {
+		_, err := cl.iam.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &h.role})
+		return err
+	})
+}
+
 // strip takes every policy from a holder that is about to be deleted.
 func (cl *client) strip(ctx context.Context, h holder) error {
 	managed, err := cl.attached(ctx, h)

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/spf13/cobra"
@@ -32,14 +31,14 @@ func parent(use, short string, verbs ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// pager is one of the SDK's paginators of IAM.
-type pager[O any] interface {
+// pager is one of the SDK's paginators; C is the options of its service.
+type pager[O, C any] interface {
 	HasMorePages() bool
-	NextPage(ctx context.Context, options ...func(*iam.Options)) (O, error)
+	NextPage(ctx context.Context, options ...func(*C)) (O, error)
 }
 
 // all reads every page and returns what items finds on them.
-func all[O, T any](ctx context.Context, pages pager[O], items func(O) []T) ([]T, error) {
+func all[O, T, C any](ctx context.Context, pages pager[O, C], items func(O) []T) ([]T, error) {
 	found := []T{}
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

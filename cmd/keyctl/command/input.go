@@ -1,12 +1,12 @@
 package command
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -34,25 +34,38 @@ func (i *input) flags(f *pflag.FlagSet) {
 
 // read returns what the input holds; errTooLarge if that is more than limit.
 func (c *cli) read(i input, limit int) ([]byte, error) {
-	name := i.in
-	if len(i.args) > 0 {
-		if name != "" {
-			return nil, usagef("give one of them", "two inputs: --in %s and %s", name, i.args[0])
-		}
-		name = i.args[0]
-	}
-	if name == "" || name == "-" {
-		if term.Is(c.in) {
-			fmt.Fprintln(c.err, "reading from the terminal; end with ctrl-D on a line of its own")
-		}
-		return readAtMost(c.in, limit)
-	}
-	f, err := os.Open(name)
+	r, err := c.open(i)
 	if err != nil {
 		return nil, err
 	}
-	b, err := readAtMost(f, limit)
-	return b, errors.Join(err, f.Close())
+	b, err := readAtMost(r, limit)
+	return b, errors.Join(err, r.Close())
+}
+
+// name is the file that holds the input, "" or "-" for standard input.
+func (i input) name() (string, error) {
+	switch {
+	case len(i.args) == 0:
+		return i.in, nil
+	case i.in != "":
+		return "", usagef("give one of them", "two inputs: --in %s and %s", i.in, i.args[0])
+	}
+	return i.args[0], nil
+}
+
+// open opens the input, which the caller closes.
+func (c *cli) open(i input) (io.ReadCloser, error) {
+	name, err := i.name()
+	if err != nil {
+		return nil, err
+	}
+	if name != "" && name != "-" {
+		return os.Open(name)
+	}
+	if term.Is(c.in) {
+		fmt.Fprintln(c.err, "reading from the terminal; end with ctrl-D on a line of its own")
+	}
+	return io.NopCloser(c.in), nil
 }
 
 // errTooLarge: an input has more bytes than the operation takes.
@@ -60,11 +73,16 @@ var errTooLarge = errors.New("input too large")
 
 // readAtMost reads no more than it must to know that r is too large.
 func readAtMost(r io.Reader, limit int) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	if err == nil && len(b) > limit {
-		err = errTooLarge
+	// All at once: what grows leaves copies behind, of secrets too.
+	b := make([]byte, limit+1)
+	n, err := io.ReadFull(r, b)
+	switch {
+	case err == nil:
+		return b, errTooLarge
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return b[:n], nil
 	}
-	return b, err
+	return nil, err
 }
 
 // readPlaintext reads what Encrypt takes.
@@ -113,27 +131,35 @@ looks like that by itself. --in-format says it outright.`
 
 // readCiphertext reads a ciphertext in either form.
 func (c *cli) readCiphertext(i input, format inFormat) ([]byte, error) {
-	const hint = "is it the file that encrypt wrote?"
+	return c.readBlob(i, format, "ciphertext", "is it the file that encrypt wrote?")
+}
+
+// readBlob reads what KMS made (it is called what in errors) in either form.
+func (c *cli) readBlob(i input, format inFormat, what, hint string) ([]byte, error) {
 	text, err := c.read(i, maxCiphertextText)
 	if err != nil && !errors.Is(err, errTooLarge) {
 		return nil, err
 	}
 	blob := text
 	if decoded, derr := unbase64(text); format == inBase64 && derr != nil {
-		return nil, usagef(hint, "ciphertext: not base64")
+		return nil, usagef(hint, "%s: not base64", what)
 	} else if format != inRaw && derr == nil {
 		blob = decoded
 	}
 	switch {
 	case err != nil || len(blob) > maxCiphertext:
-		return nil, usagef(hint, "ciphertext: more than 6,144 bytes, so it is none of keyd's")
+		return nil, usagef(hint, "%s: more than 6,144 bytes, so it is none of keyd's", what)
 	case len(blob) == 0:
-		return nil, usagef("give a FILE, or pipe something in", "ciphertext: empty")
+		return nil, usagef("give a FILE, or pipe something in", "%s: empty", what)
 	}
 	return blob, nil
 }
 
 // unbase64 decodes standard base64, however its lines are broken.
 func unbase64(text []byte) ([]byte, error) {
-	return base64.StdEncoding.Strict().DecodeString(strings.Join(strings.Fields(string(text)), ""))
+	packed := bytes.Join(bytes.Fields(text), nil)
+	defer clear(packed)
+	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(packed)))
+	n, err := base64.StdEncoding.Strict().Decode(decoded, packed)
+	return decoded[:n], err
 }

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/spf13/cobra"
-
-	"github.com/keyd-hsm/keyd/internal/term"
 )
 
 func newKey(c *cli) *cobra.Command {
@@ -23,38 +20,8 @@ func newKey(c *cli) *cobra.Command {
 		RunE:  group,
 	}
 	cmd.AddCommand(newKeyCreate(c), newKeyList(c), newKeyDescribe(c), newKeyEnable(c), newKeyDisable(c),
-		newKeyDelete(c), newKeyCancelDeletion(c), newKeyUpdate(c), newKeyPolicy(c))
+		newKeyDelete(c), newKeyCancelDeletion(c), newKeyUpdate(c), newKeyPolicy(c), newKeyUsage(c), newKeyImport(c), newKeyPrimary(c))
 	return cmd
-}
-
-// keyDoc is the JSON of a key: KMS's KeyMetadata, and the names of its aliases.
-type keyDoc struct {
-	KeyID                string `json:"KeyId"`
-	ARN                  string `json:"Arn"`
-	Account              string `json:"AWSAccountId"`
-	Aliases              []string
-	Description          string
-	Enabled              bool
-	KeyState             types.KeyState
-	KeySpec              types.KeySpec
-	KeyUsage             types.KeyUsageType
-	KeyManager           types.KeyManagerType
-	Origin               types.OriginType
-	MultiRegion          bool
-	EncryptionAlgorithms []types.EncryptionAlgorithmSpec
-	CreationDate         time.Time
-	DeletionDate         *time.Time `json:",omitempty"`
-}
-
-func newKeyDoc(m *types.KeyMetadata, aliases []string) keyDoc {
-	return keyDoc{
-		KeyID: aws.ToString(m.KeyId), ARN: aws.ToString(m.Arn), Account: aws.ToString(m.AWSAccountId),
-		Aliases: notNull(aliases), Description: aws.ToString(m.Description), Enabled: m.Enabled,
-		KeyState: m.KeyState, KeySpec: m.KeySpec, KeyUsage: m.KeyUsage, KeyManager: m.KeyManager,
-		Origin: m.Origin, MultiRegion: aws.ToBool(m.MultiRegion),
-		EncryptionAlgorithms: notNull(m.EncryptionAlgorithms),
-		CreationDate:         aws.ToTime(m.CreationDate).UTC(), DeletionDate: m.DeletionDate,
-	}
 }
 
 // notNull keeps a promise of the JSON: an empty list is [].
@@ -65,23 +32,6 @@ func notNull[T any](list []T) []T {
 	return list
 }
 
-func (k keyDoc) table() *term.Table {
-	t := term.NewTable()
-	t.Row("key", k.KeyID)
-	t.Row("arn", k.ARN)
-	t.Row("aliases", orDash(strings.Join(k.Aliases, " ")))
-	t.Row("state", string(k.KeyState))
-	if k.DeletionDate != nil {
-		t.Row("deletion", when(*k.DeletionDate))
-	}
-	t.Row("spec", string(k.KeySpec))
-	t.Row("usage", string(k.KeyUsage))
-	t.Row("origin", string(k.Origin))
-	t.Row("created", when(k.CreationDate))
-	t.Row("description", orDash(k.Description))
-	return t
-}
-
 func orDash(s string) string {
 	if s == "" {
 		return "-"
@@ -89,8 +39,8 @@ func orDash(s string) string {
 	return s
 }
 
-// describe returns a key by any of its names, with its aliases if the caller
-// may list them.
+// describe returns a key by any of its names, with its aliases and last use if
+// the caller may see them.
 func (cl *client) describe(ctx context.Context, key string) (keyDoc, error) {
 	out, err := cl.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &key})
 	if err != nil {
@@ -100,7 +50,12 @@ func (cl *client) describe(ctx context.Context, key string) (keyDoc, error) {
 	if err != nil && !denied(err) {
 		return keyDoc{}, err
 	}
-	return newKeyDoc(out.KeyMetadata, aliases), nil
+	doc := newKeyDoc(out.KeyMetadata, aliases)
+	// It is extra: what cannot be read is left out.
+	if used, err := cl.lastUse(ctx, doc.ARN); err == nil {
+		doc.KeyLastUsage = used.KeyLastUsage
+	}
+	return doc, nil
 }
 
 // aliasesOf returns the names of a key's aliases, sorted.
@@ -136,6 +91,30 @@ func denied(err error) bool {
 func notFound(err error) bool {
 	_, ok := errors.AsType[*types.NotFoundException](err)
 	return ok
+}
+
+// onKey completes a verb whose first argument is a key, by any of its names: it
+// is run with the key's ARN and the other arguments.
+func (c *cli) onKey(cmd *cobra.Command, verb func(ctx context.Context, cl *client, arn string, args []string) error) *cobra.Command {
+	cmd.RunE = c.connected(func(ctx context.Context, cl *client, args []string) error {
+		arn, err := cl.resolve(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return verb(ctx, cl, arn, args[1:])
+	})
+	cmd.ValidArgsFunction = c.completeKey(0)
+	return cmd
+}
+
+// changeKey completes a verb that changes the key it is given, and says so.
+func (c *cli) changeKey(cmd *cobra.Command, do func(ctx context.Context, cl *client, arn *string) error, say string) *cobra.Command {
+	cmd.Args = cobra.ExactArgs(1)
+	cmd.RunE = c.run(func(ctx context.Context, args []string) error {
+		return c.change(ctx, args[0], func(cl *client, arn *string) error { return do(ctx, cl, arn) }, say)
+	})
+	cmd.ValidArgsFunction = c.completeKey(0)
+	return cmd
 }
 
 // stateDoc is the JSON of a verb that changes a key.

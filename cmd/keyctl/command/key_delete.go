@@ -2,18 +2,14 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/spf13/cobra"
-
-	"github.com/keyd-hsm/keyd/internal/term"
 )
 
 // confirmLength is how much of a key id confirms it: the first group of a
@@ -23,7 +19,7 @@ const confirmLength = 8
 type keyDeleteOptions struct {
 	key    string
 	window window
-	yes    bool
+	confirmation
 }
 
 func newKeyDelete(c *cli) *cobra.Command {
@@ -46,7 +42,7 @@ elsewhere --yes is needed.`,
 		}),
 	}
 	cmd.Flags().Var(&o.window, "pending-window", "`TIME` until the key is destroyed, 7 to 30 days: 7d, 7 or 2w")
-	cmd.Flags().BoolVar(&o.yes, "yes", false, "do not ask")
+	o.confirmation.flag(cmd)
 	cmd.ValidArgsFunction = c.completeKey(0)
 	return cmd
 }
@@ -60,19 +56,15 @@ type deleteDoc struct {
 }
 
 func (c *cli) keyDelete(ctx context.Context, o keyDeleteOptions) error {
-	if !o.yes && !c.terminal.Interactive() {
-		return usagef("add --yes if you are sure", "key %s: deletion needs a confirmation, and there is nobody to ask", o.key)
+	if err := o.possible(c, "key "+o.key, "deletion"); err != nil {
+		return err
 	}
 	cl, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
-	arn := ""
-	if o.yes {
-		arn, err = cl.resolve(ctx, o.key)
-	} else {
-		arn, err = c.confirmDeletion(ctx, cl, o)
-	}
+	arn, err := c.confirmKey(ctx, cl, o.key, o.confirmation,
+		fmt.Sprintf("This ends a key in %d days. What it encrypted can then never be read again.", o.window))
 	if err != nil {
 		return err
 	}
@@ -87,26 +79,17 @@ func (c *cli) keyDelete(ctx context.Context, o keyDeleteOptions) error {
 		doc.KeyID, when(doc.DeletionDate), o.key)
 }
 
-// confirmDeletion asks for a name of exactly this key, and returns its ARN: an
-// alias that moves meanwhile does not lead to another key.
-func (c *cli) confirmDeletion(ctx context.Context, cl *client, o keyDeleteOptions) (string, error) {
-	k, err := cl.describe(ctx, o.key)
+// confirmKey asks for a name of exactly this key, unless --yes was given, and
+// returns its ARN: an alias that moves meanwhile does not lead to another key.
+func (c *cli) confirmKey(ctx context.Context, cl *client, key string, o confirmation, warning string) (string, error) {
+	if o.yes {
+		return cl.resolve(ctx, key)
+	}
+	k, err := cl.describe(ctx, key)
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(c.err, "%s\n", term.StyleOf(c.err).Bold(fmt.Sprintf("This ends a key in %d days. What it encrypted can then never be read again.", o.window)))
-	if err := k.table().Write(c.err, term.StyleOf(c.err)); err != nil {
-		return "", err
-	}
-	expected := k.confirmations()
-	typed, err := c.terminal.Line("Type " + term.Clean(strings.Join(expected, " or ")) + " to go on: ")
-	if err != nil {
-		return "", fmt.Errorf("confirmation: %w", err)
-	}
-	if !slices.Contains(append(expected, k.KeyID, k.ARN), typed) {
-		return "", &failure{err: errors.New("that is not this key; nothing was changed"), exit: exitFailure}
-	}
-	return k.ARN, nil
+	return k.ARN, c.ask(question{warning, k.table(), k.confirmations(), []string{k.KeyID, k.ARN}, "key"})
 }
 
 // confirmations are the short names of a key, of which one must be typed.

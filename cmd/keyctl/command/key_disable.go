@@ -8,7 +8,7 @@ import (
 )
 
 func newKeyDisable(c *cli) *cobra.Command {
-	cmd := &cobra.Command{
+	return c.changeKey(&cobra.Command{
 		Use:   "disable KEY",
 		Short: "Stop a key from encrypting and decrypting, at once, until it is enabled",
 		Long: `Stop a key from encrypting and decrypting until it is enabled again. When this
@@ -16,15 +16,7 @@ command returns, the key does not work any more.
 
 It is the safe way to find out who still needs a key, before keyctl key delete.`,
 		Example: "  keyctl key disable alias/app",
-		Args:    cobra.ExactArgs(1),
-		RunE:    c.run(func(ctx context.Context, args []string) error { return c.keyDisable(ctx, args[0]) }),
-	}
-	cmd.ValidArgsFunction = c.completeKey(0)
-	return cmd
-}
-
-func (c *cli) keyDisable(ctx context.Context, key string) error {
-	return c.change(ctx, key, func(cl *client, arn *string) error {
+	}, func(ctx context.Context, cl *client, arn *string) error {
 		_, err := cl.kms.DisableKey(ctx, &kms.DisableKeyInput{KeyId: arn})
 		return err
 	}, "disabled")

@@ -40,9 +40,9 @@ func (c *cli) keyList(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t := term.NewTable("KEY", "ALIASES", "STATE", "CREATED", "DESCRIPTION")
+	t := term.NewTable("KEY", "ALIASES", "SPEC", "STATE", "CREATED", "DESCRIPTION")
 	for _, k := range keys {
-		t.Row(k.KeyID, orDash(strings.Join(k.Aliases, " ")), string(k.KeyState), when(k.CreationDate), k.Description)
+		t.Row(k.KeyID, orDash(strings.Join(k.Aliases, " ")), string(k.KeySpec), string(k.KeyState), when(k.CreationDate), k.Description)
 	}
 	return c.show(keyListDoc{notNull(keys)}, t)
 }

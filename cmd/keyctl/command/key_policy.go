@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/spf13/cobra"
+
+	"github.com/keyd-hsm/keyd/policy"
 )
 
 // maxPolicy is the largest key policy that KMS takes, in bytes.
@@ -27,15 +29,14 @@ func newKeyPolicy(c *cli) *cobra.Command {
 }
 
 func newKeyPolicyGet(c *cli) *cobra.Command {
-	cmd := &cobra.Command{
+	return c.onKey(&cobra.Command{
 		Use:     "get KEY",
 		Short:   "Print a key's policy, ready to edit and put back",
 		Example: "  keyctl key policy get alias/app > policy.json",
 		Args:    cobra.ExactArgs(1),
-		RunE:    c.run(func(ctx context.Context, args []string) error { return c.keyPolicyGet(ctx, args[0]) }),
-	}
-	cmd.ValidArgsFunction = c.completeKey(0)
-	return cmd
+	}, func(ctx context.Context, cl *client, arn string, _ []string) error {
+		return c.keyPolicyGet(ctx, cl, arn)
+	})
 }
 
 // policyDoc is the JSON of key policy get.
@@ -45,15 +46,7 @@ type policyDoc struct {
 	Policy     string
 }
 
-func (c *cli) keyPolicyGet(ctx context.Context, key string) error {
-	cl, err := c.connect(ctx)
-	if err != nil {
-		return err
-	}
-	arn, err := cl.resolve(ctx, key)
-	if err != nil {
-		return err
-	}
+func (c *cli) keyPolicyGet(ctx context.Context, cl *client, arn string) error {
 	out, err := cl.kms.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &arn})
 	if err != nil {
 		return err
@@ -95,20 +88,21 @@ func newKeyPolicyPut(c *cli) *cobra.Command {
 }
 
 func (c *cli) keyPolicyPut(ctx context.Context, o keyPolicyPutOptions) error {
-	policy, err := c.readPolicy(o.file)
+	text, err := c.readPolicy(o.file)
 	if err != nil {
 		return err
 	}
 	return c.change(ctx, o.key, func(cl *client, arn *string) error {
 		_, err := cl.kms.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{
-			KeyId: arn, Policy: &policy, BypassPolicyLockoutSafetyCheck: o.bypass,
+			KeyId: arn, Policy: &text, BypassPolicyLockoutSafetyCheck: o.bypass,
 		})
 		return err
 	}, "policy set")
 }
 
 // readPolicy reads a policy and says where it is no JSON, which the service
-// does not; all else about it is judged there.
+// does not; all else about it is judged there. It warns of a policy after which
+// only those it names have a say.
 func (c *cli) readPolicy(file string) (string, error) {
 	text, err := c.read(input{in: file}, maxPolicy)
 	if errors.Is(err, errTooLarge) {
@@ -119,6 +113,9 @@ func (c *cli) readPolicy(file string) (string, error) {
 	}
 	if !json.Valid(text) {
 		return "", usagef("keyctl key policy get shows one that is", "policy %s: %s", file, whereNotJSON(text))
+	}
+	if p, err := policy.Parse(text, policy.Key); err == nil && !delegates(p, text) {
+		fmt.Fprintf(c.err, "warning: policy %s: %s\n", fileName(file), undelegated)
 	}
 	return string(text), nil
 }

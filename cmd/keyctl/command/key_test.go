@@ -77,7 +77,7 @@ func TestKeyListReadsAllPages(t *testing.T) {
 		},
 	})
 	got := ok(t, "", "key", "list")
-	want := []string{"KEY ALIASES STATE CREATED DESCRIPTION", "locked - -", keyID + " alias/app Enabled 2023-11-14 22:13:20Z records"}
+	want := []string{"KEY ALIASES SPEC STATE CREATED DESCRIPTION", "locked - -", keyID + " alias/app SYMMETRIC_DEFAULT Enabled 2023-11-14 22:13:20Z records"}
 	var lines []string
 	for line := range strings.Lines(got) {
 		lines = append(lines, strings.Join(strings.Fields(line), " "))

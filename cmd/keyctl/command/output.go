@@ -43,7 +43,7 @@ func outputTopic() *cobra.Command {
   - members have the names that the AWS API gives them: KeyId, KeyState,
     CiphertextBlob, AliasName; members may be added, none changes or goes
   - lists are members of that object, complete (no pages) and never null
-  - bytes (Plaintext, CiphertextBlob) are base64, whatever --raw or --hex say
+  - bytes (Plaintext, CiphertextBlob, Signature) are base64, whatever --raw or --hex say
   - times are RFC 3339 in UTC
   - with --out, the bytes are in the file, and Out is its name instead
 
@@ -55,15 +55,44 @@ func outputTopic() *cobra.Command {
   key enable, disable, update, cancel-deletion, policy put
                                KeyId, KeyState (after the change)
   key delete                   KeyId, KeyState, DeletionDate, PendingWindowInDays
+  key usage                    KeyId, KeyLastUsage (Operation, Timestamp …; null: not
+                               used), TrackingStartDate
+  key import                   KeyId, KeyMaterialId, ExpirationModel, ValidTo
+  key primary, rotate enable, disable, now
+                               KeyId, KeyState (after the change)
+  replicate                    the new key, as key describe shows it
+  rotate status                KeyId, KeyRotationEnabled, RotationPeriodInDays,
+                               NextRotationDate
+  rotate list                  KeyId, Rotations: KeyMaterialId, RotationDate,
+                               RotationType, KeyMaterialState …
   key policy get               KeyId, PolicyName, Policy (a string, as stored)
   alias create, update         AliasName, TargetKeyId
   alias delete                 AliasName
   alias list                   Aliases: AliasName, AliasArn, TargetKeyId …
+  grant create                 KeyId, GrantId, GrantToken
+  grant list, retirable        Grants: GrantId, KeyId, GranteePrincipal, Operations,
+                               Constraints …
+  grant revoke, retire         KeyId, GrantId
+  tag add, remove, list        KeyId, Tags: TagKey, TagValue
+  store create, update, connect, disconnect
+                               CustomKeyStoreId, CustomKeyStoreName,
+                               CloudHsmClusterId, ConnectionState …
+  store list                   CustomKeyStores: a list of the same
+  store delete                 CustomKeyStoreId
   encrypt                      KeyId, EncryptionAlgorithm, CiphertextBlob
   decrypt                      KeyId, EncryptionAlgorithm, Plaintext
   reencrypt                    SourceKeyId, KeyId, CiphertextBlob
   datakey                      KeyId, Plaintext, CiphertextBlob
+  datakey --pair               KeyId, KeyPairSpec, PublicKey, PrivateKeyPlaintext,
+                               PrivateKeyCiphertextBlob
   random                       Plaintext
+  sign                         KeyId, SigningAlgorithm, MessageType, Signature
+  verify                       KeyId, SigningAlgorithm, SignatureValid
+  mac generate                 KeyId, MacAlgorithm, Mac
+  mac verify                   KeyId, MacAlgorithm, MacValid
+  derive                       KeyId, KeyAgreementAlgorithm, SharedSecret
+  public-key                   KeyId, KeySpec, KeyUsage, PublicKey (DER), and the
+                               algorithms
   audit tail                   one event per line, each a CloudTrail record
   audit verify                 Valid, Origin, Size, Root, CheckpointSize,
                                CheckpointRoot, Segments; if it is not valid,
@@ -92,7 +121,8 @@ func outputTopic() *cobra.Command {
   policy attach, detach, put-inline, delete-inline
                                UserName, GroupName or RoleName, and PolicyArn or
                                PolicyName
-  policy lint                  Valid, Findings: File, Line, Column, Reason, Detail
+  policy lint                  Valid, Findings: File, Line, Column, Reason, Detail;
+                               Warnings: the same, if there are any
   policy summary               Statements: Sid, Line, Effect, Principals, Levels
                                (Level, All, Actions), Unknown, Resources,
                                Conditions
@@ -106,6 +136,7 @@ func outputTopic() *cobra.Command {
   access-key delete            UserName, AccessKeyId
   assume-role, session         Credentials: AccessKeyId, SecretAccessKey,
                                SessionToken, Expiration; AssumedRoleUser
+  session revoke               RoleName or UserName, PolicyName, Before
   credentials                  Version, AccessKeyId, SecretAccessKey, SessionToken,
                                Expiration (always JSON)
   report credentials           Report: rows by the column names of the report

@@ -122,6 +122,16 @@ func (c *cli) readDocument(file string, kind policy.Kind) (string, error) {
 	return string(text), err
 }
 
+// connectWith reads a policy, and connects if it is one.
+func (c *cli) connectWith(ctx context.Context, file string, kind policy.Kind) (*client, string, error) {
+	text, err := c.readDocument(file, kind)
+	if err != nil {
+		return nil, "", err
+	}
+	cl, err := c.connect(ctx)
+	return cl, text, err
+}
+
 func (c *cli) readPolicyText(file string) ([]byte, error) {
 	text, err := c.read(input{in: file}, policy.MaxBytes)
 	if errors.Is(err, errTooLarge) {

@@ -37,11 +37,7 @@ func newPolicyCreate(c *cli) *cobra.Command {
 }
 
 func (c *cli) policyCreate(ctx context.Context, o policyCreateOptions) error {
-	text, err := c.readDocument(o.file, policy.Identity)
-	if err != nil {
-		return err
-	}
-	cl, err := c.connect(ctx)
+	cl, text, err := c.connectWith(ctx, o.file, policy.Identity)
 	if err != nil {
 		return err
 	}
@@ -90,11 +86,7 @@ type policyVersionDoc struct {
 }
 
 func (c *cli) policyUpdate(ctx context.Context, o policyUpdateOptions) error {
-	text, err := c.readDocument(o.file, policy.Identity)
-	if err != nil {
-		return err
-	}
-	cl, err := c.connect(ctx)
+	cl, text, err := c.connectWith(ctx, o.file, policy.Identity)
 	if err != nil {
 		return err
 	}

@@ -76,11 +76,7 @@ func newPolicyPutInline(c *cli) *cobra.Command {
 }
 
 func (c *cli) policyPutInline(ctx context.Context, o policyGiveOptions) error {
-	text, err := c.readDocument(o.file, policy.Identity)
-	if err != nil {
-		return err
-	}
-	cl, err := c.connect(ctx)
+	cl, text, err := c.connectWith(ctx, o.file, policy.Identity)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,7 +47,11 @@ func newPolicyLint(c *cli) *cobra.Command {
 		Short: "Check policies as keyd does when they are saved, without keyd",
 		Long: `Check policies as keyd does when they are saved. Needs no keyd and no credentials.
 Each finding is a line FILE:LINE:COLUMN: reason, as compilers write them, and
-the exit code is 2 if there is one. Without FILE, standard input is checked.`,
+the exit code is 2 if there is one. Without FILE, standard input is checked.
+
+A key policy that leaves identity policies no say, since it allows nothing to the
+account as a whole, is accepted with a warning: if who it names is gone, nobody
+can use or change the key.`,
 		Example: "  keyctl policy lint policies/*.json\n  keyctl policy lint --kind trust trust.json",
 		RunE:    c.run(func(_ context.Context, args []string) error { return c.policyLint(args, policy.Kind(kind)) }),
 	}
@@ -53,7 +59,7 @@ the exit code is 2 if there is one. Without FILE, standard input is checked.`,
 	return cmd
 }
 
-// findingDoc is one fault of a policy; Line is 0 if it has no place.
+// findingDoc is one fault of a policy, or one warning; Line is 0 if it has no place.
 type findingDoc struct {
 	File   string
 	Line   int
@@ -66,6 +72,26 @@ type findingDoc struct {
 type lintDoc struct {
 	Valid    bool
 	Findings []findingDoc
+	Warnings []findingDoc `json:",omitempty"`
+}
+
+// undelegated is the warning of rule 9.3.
+const undelegated = "no statement allows anything to the account (its root): identity policies have no say, and if who it names is gone, nobody has"
+
+// accountID finds the accounts that a policy speaks of.
+var accountID = regexp.MustCompile(`[0-9]{12}`)
+
+// delegates reports whether a key policy allows something to an account as a
+// whole, or to everybody. Which account the key will be in is not known here, but
+// one that the policy does not speak of it allows nothing.
+func delegates(p *policy.Policy, text []byte) bool {
+	for _, s := range p.Statements {
+		everybody := func(e policy.PrincipalEntry) bool { return e.Value == "*" }
+		if s.Effect == policy.Allow && !s.Principals.Not && slices.ContainsFunc(s.Principals.Entries, everybody) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(accountID.FindAll(text, -1), func(id []byte) bool { return p.Delegates(string(id)) })
 }
 
 func (c *cli) policyLint(files []string, kind policy.Kind) error {
@@ -79,8 +105,12 @@ func (c *cli) policyLint(files []string, kind policy.Kind) error {
 		if err != nil {
 			return err
 		}
-		_, err = policy.Parse(text, kind)
+		parsed, err := policy.Parse(text, kind)
 		if err == nil {
+			if kind == policy.Key && !delegates(parsed, text) {
+				doc.Warnings = append(doc.Warnings, findingDoc{File: fileName(file), Reason: undelegated})
+				fmt.Fprintf(&lines, "%s: warning: %s\n", fileName(file), undelegated)
+			}
 			continue
 		}
 		fault, ok := errors.AsType[*policy.Error](err)

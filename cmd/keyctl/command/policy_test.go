@@ -42,6 +42,32 @@ func TestPolicyLint(t *testing.T) {
 	fails(t, 2, strings.Repeat(" ", 200_000), []string{"policy", "lint"}, "more than 131,072 bytes")
 }
 
+// TestPolicyLintWarnsOfLockout: a key policy that names only some is accepted,
+// but said to be dangerous.
+func TestPolicyLintWarnsOfLockout(t *testing.T) {
+	isolate(t)
+	statement := func(principal string) string {
+		return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": ` + principal + `, "Action": "kms:*", "Resource": "*"}}`
+	}
+	const warning = "standard input: warning: no statement allows anything to the account"
+	for principal, warned := range map[string]bool{
+		`{"AWS": "arn:aws:iam::111122223333:root"}`: false, `{"AWS": "111122223333"}`: false, `"*"`: false,
+		`{"AWS": "arn:aws:iam::111122223333:user/alice"}`: true,
+	} {
+		if got := ok(t, statement(principal), "policy", "lint", "--kind", "key"); strings.HasPrefix(got, warning) != warned {
+			t.Errorf("%s: %q", principal, got)
+		}
+	}
+	serve(t, map[string]any{"DescribeKey": described("Enabled"), "PutKeyPolicy": map[string]any{}})
+	alice := statement(`{"AWS": "arn:aws:iam::111122223333:user/alice"}`)
+	if r := keyctl(alice, "key", "policy", "put", keyID); r.code != 0 || !strings.HasPrefix(r.stderr, "warning: policy standard input: no statement") {
+		t.Errorf("put: %+v", r)
+	}
+	if got := ok(t, alice, "policy", "lint", "--kind", "key", "-o", "json"); !strings.Contains(got, `"Valid": true`) || !strings.Contains(got, `"Warnings"`) {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestPolicySummary(t *testing.T) {
 	isolate(t)
 	lines := strings.Split(ok(t, goodPolicy, "policy", "summary"), "\n")

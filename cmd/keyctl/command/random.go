@@ -52,11 +52,5 @@ func (c *cli) random(ctx context.Context, o randomOptions) error {
 		return err
 	}
 	doc := randomDoc{Plaintext: out.Plaintext}
-	if c.format != outputJSON || toFile(o.sink.out) {
-		if err := c.put(o.sink.out, o.sink.encoding(asBase64), out.Plaintext); err != nil || c.format != outputJSON {
-			return err
-		}
-		doc = randomDoc{Out: o.sink.out}
-	}
-	return c.json(doc)
+	return c.putBytes(o.sink, asBase64, &doc.Plaintext, &doc.Out, &doc)
 }

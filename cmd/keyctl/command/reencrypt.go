@@ -5,6 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/spf13/cobra"
 )
 
@@ -16,6 +17,8 @@ type reencryptOptions struct {
 	input          input
 	inFormat       inFormat
 	sink           sink
+
+	algorithm, sourceAlgorithm types.EncryptionAlgorithmSpec
 }
 
 func newReencrypt(c *cli) *cobra.Command {
@@ -46,6 +49,8 @@ another or --drop-context none.
 	f.Var(&o.context, "context", "`NAME=VALUE` of the old ciphertext's encryption context; repeat for more")
 	f.Var(&o.newContext, "new-context", "`NAME=VALUE` of the new ciphertext's encryption context (default: the same)")
 	f.BoolVar(&o.dropContext, "drop-context", false, "give the new ciphertext no encryption context")
+	choiceFlag(cmd, &o.algorithm, "algorithm", encryptionHelp, types.EncryptionAlgorithmSpec("").Values())
+	choiceFlag(cmd, &o.sourceAlgorithm, "source-algorithm", "encryption `ALGORITHM` of the old ciphertext, for an RSA key; it needs --source-key too", types.EncryptionAlgorithmSpec("").Values())
 	f.Var(&o.inFormat, "in-format", "`FORMAT` of the old ciphertext: auto, base64 or raw")
 	o.input.flags(f)
 	o.sink.flags(cmd)
@@ -68,9 +73,7 @@ func (c *cli) reencrypt(ctx context.Context, o reencryptOptions) error {
 	in := &kms.ReEncryptInput{
 		CiphertextBlob: blob, SourceEncryptionContext: o.context,
 		DestinationKeyId: &o.key, DestinationEncryptionContext: o.destination(),
-	}
-	if o.sourceKey != "" {
-		in.SourceKeyId = &o.sourceKey
+		SourceKeyId: optional(o.sourceKey), SourceEncryptionAlgorithm: o.sourceAlgorithm, DestinationEncryptionAlgorithm: o.algorithm,
 	}
 	out, err := cl.kms.ReEncrypt(ctx, in)
 	if err != nil {

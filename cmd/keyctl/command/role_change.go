@@ -10,31 +10,9 @@ import (
 )
 
 func newRoleDelete(c *cli) *cobra.Command {
-	o := &deleteOptions{}
-	cmd := &cobra.Command{
-		Use:     "delete NAME",
-		Short:   "Remove a role; its sessions end at once",
-		Example: "  keyctl role delete deploy --force",
-		Args:    cobra.ExactArgs(1),
-		RunE: c.connected(func(ctx context.Context, cl *client, args []string) error {
-			o.name = args[0]
-			return c.roleDelete(ctx, cl, *o)
-		}),
-	}
-	cmd.Flags().BoolVar(&o.force, "force", false, "delete its inline policies and detach the others first")
-	return cmd
-}
-
-func (c *cli) roleDelete(ctx context.Context, cl *client, o deleteOptions) error {
-	if o.force {
-		if err := cl.strip(ctx, holder{role: o.name}); err != nil {
-			return err
-		}
-	}
-	if _, err := cl.iam.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &o.name}); err != nil {
-		return err
-	}
-	return c.done(nameDoc{RoleName: o.name}, "role %s: deleted", o.name)
+	return c.deletion(&cobra.Command{Short: "Remove a role; its sessions end at once", Example: "  keyctl role delete deploy --force"},
+		"delete its inline policies and detach the others first", func(name string) holder { return holder{role: name} },
+		func(cl *client, ctx context.Context, name string) error { return cl.strip(ctx, holder{role: name}) })
 }
 
 func newRoleTrust(c *cli) *cobra.Command {
@@ -48,11 +26,7 @@ func newRoleTrust(c *cli) *cobra.Command {
 }
 
 func (c *cli) roleTrustPut(ctx context.Context, name, file string) error {
-	text, err := c.readDocument(file, policy.Trust)
-	if err != nil {
-		return err
-	}
-	cl, err := c.connect(ctx)
+	cl, text, err := c.connectWith(ctx, file, policy.Trust)
 	if err != nil {
 		return err
 	}

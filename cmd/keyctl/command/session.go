@@ -24,6 +24,7 @@ key: they end by themselves.
 		}),
 	}
 	cmd.Flags().DurationVar(&duration, "duration", 0, "how long they last, 15m to 36h (default 12h)")
+	cmd.AddCommand(newSessionRevoke(c))
 	return cmd
 }
 

@@ -7,27 +7,36 @@ import (
 	"github.com/spf13/cobra"
 )
 
-type deleteOptions struct {
-	name  string
-	force bool
-}
-
 func newUserDelete(c *cli) *cobra.Command {
-	o := &deleteOptions{}
-	cmd := &cobra.Command{
-		Use:   "delete NAME",
+	return c.deletion(&cobra.Command{
 		Short: "Remove a user; access ends at once",
 		Long: `Remove a user. Whoever has access keys, groups or policies is not removed unless
 --force takes these first: the access keys before all else. A user made later
 under the same name is another one, and inherits nothing.`,
 		Example: "  keyctl user delete alice --force",
-		Args:    cobra.ExactArgs(1),
-		RunE: c.connected(func(ctx context.Context, cl *client, args []string) error {
-			o.name = args[0]
-			return c.userDelete(ctx, cl, *o)
-		}),
-	}
-	cmd.Flags().BoolVar(&o.force, "force", false, "delete the user's access keys and inline policies, detach the rest, leave the groups")
+	}, "delete the user's access keys and inline policies, detach the rest, leave the groups",
+		func(name string) holder { return holder{user: name} }, (*client).emptyUser)
+}
+
+// deletion completes the verb that deletes holders of one kind; with --force,
+// empty first takes what stands in the way.
+func (c *cli) deletion(cmd *cobra.Command, forceHelp string, kind func(name string) holder,
+	empty func(cl *client, ctx context.Context, name string) error) *cobra.Command {
+	var force bool
+	cmd.Use, cmd.Args = "delete NAME", cobra.ExactArgs(1)
+	cmd.RunE = c.connected(func(ctx context.Context, cl *client, args []string) error {
+		if force {
+			if err := empty(cl, ctx, args[0]); err != nil {
+				return err
+			}
+		}
+		h := kind(args[0])
+		if err := cl.deleteHolder(ctx, h); err != nil {
+			return err
+		}
+		return c.done(nameDoc{UserName: h.user, GroupName: h.group, RoleName: h.role}, "%s: deleted", h)
+	})
+	cmd.Flags().BoolVar(&force, "force", false, forceHelp)
 	return cmd
 }
 
@@ -38,18 +47,6 @@ type nameDoc struct {
 	RoleName    string `json:",omitempty"`
 	PolicyARN   string `json:"PolicyArn,omitempty"`
 	AccessKeyID string `json:"AccessKeyId,omitempty"`
-}
-
-func (c *cli) userDelete(ctx context.Context, cl *client, o deleteOptions) error {
-	if o.force {
-		if err := cl.emptyUser(ctx, o.name); err != nil {
-			return err
-		}
-	}
-	if _, err := cl.iam.DeleteUser(ctx, &iam.DeleteUserInput{UserName: &o.name}); err != nil {
-		return err
-	}
-	return c.done(nameDoc{UserName: o.name}, "user %s: deleted", o.name)
 }
 
 // emptyUser takes from a user what stands in the way of deletion.
@@ -68,7 +65,7 @@ func (cl *client) emptyUser(ctx context.Context, name string) error {
 		return err
 	}
 	for _, g := range groups {
-		if _, err := cl.iam.RemoveUserFromGroup(ctx, &iam.RemoveUserFromGroupInput{UserName: &name, GroupName: &g}); err != nil {
+		if err := cl.leave(ctx, g, name); err != nil {
 			return err
 		}
 	}
