@@ -1,0 +1,4 @@
+package pivtest
+
+// ReaderStates asks a daemon for its readers.
+var ReaderStates = readerStates
