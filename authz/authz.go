@@ -36,6 +36,7 @@ type Check struct {
 	// Retires is the grant to be retired: who may, the grant says, and the policy
 	// of its Key does not count (rule 7.7).
 	Retires *kms.Grant
+	MFA     bool   // a code of the caller's came with the request, and was right
 	Facts   []Fact // condition keys of this check, beside those of the request
 	Region  string // where the check is about something in another region than the request's
 }

@@ -99,7 +99,7 @@ func (r *Request) gather(f *facts, c Check, owner string) {
 	f.add(keyResourceAccount, policy.Text(owner))
 	f.text(keyRequestedRegion, r.in(c))
 	gatherCaller(f, r.Caller)
-	gatherSession(f, r.Caller.Session, r.Time)
+	gatherSession(f, r.Caller.Session, r.Time, c.MFA)
 	if c.Key != nil {
 		f.add(keyCallerAccount, policy.Text(r.Caller.Account))
 		gatherKey(f, c.Key)
@@ -140,16 +140,23 @@ func gatherCaller(f *facts, p iam.Principal) {
 	f.tags("aws:PrincipalTag/", p.Tags)
 }
 
-// gatherSession adds what temporary credentials say (rule 10.1).
-func gatherSession(f *facts, s *iam.Session, now time.Time) {
+// gatherSession adds what temporary credentials say (rule 10.1), and that a code
+// came with the request itself (rule 10.2).
+func gatherSession(f *facts, s *iam.Session, now time.Time, code bool) {
+	switch {
+	case code:
+		f.add(keyMultiFactorAuthPresent, policy.Bool(true))
+		f.add(keyMultiFactorAuthAge, policy.Int(0))
+	case s != nil:
+		f.add(keyMultiFactorAuthPresent, policy.Bool(s.MFA))
+		if s.MFA {
+			f.add(keyMultiFactorAuthAge, policy.Int(int64(now.Sub(s.MFAAt)/time.Second)))
+		}
+	}
 	if s == nil {
 		return
 	}
 	f.add(keyTokenIssueTime, policy.Time(s.Issued))
-	f.add(keyMultiFactorAuthPresent, policy.Bool(s.MFA))
-	if s.MFA {
-		f.add(keyMultiFactorAuthAge, policy.Int(int64(now.Sub(s.MFAAt)/time.Second)))
-	}
 	f.text(keySourceIdentity, s.SourceIdentity)
 	f.text(keyFederatedProvider, s.Provider)
 	f.tags("", s.Context)

@@ -123,6 +123,8 @@ type KeyType int
 
 // Secrets that compute HMAC with the hash of their name, as long as its output;
 // and key pairs. HMACSHA256 is also the type of backing keys for encryption.
+// HMACSHA1 is for one-time codes, and as long as the hash's block, 64 bytes: a
+// shorter seed filled up with zeros computes the same MACs (RFC 2104, section 2).
 const (
 	HMACSHA256 KeyType = iota + 1
 	HMACSHA224
@@ -136,6 +138,7 @@ const (
 	P521
 	Secp256k1
 	Ed25519
+	HMACSHA1
 )
 
 // Use says what the private key of a pair may do; secrets have none.

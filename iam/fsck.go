@@ -27,6 +27,7 @@ func Fsck(tx Tx) []string {
 	f.inlinePolicies()
 	f.accesses()
 	f.providers()
+	f.mfa()
 	f.leftovers()
 	return f.problems
 }

@@ -34,6 +34,10 @@ func checkName(kind, name string) error {
 
 func notInName(r rune) bool { return notWord(r) && !strings.ContainsRune("+=,.@-", r) }
 
+// CheckPath refuses what is no path and gives "/" for "", for things that other
+// packages keep.
+func CheckPath(path string) (string, error) { return checkPath(path) }
+
 // checkPath refuses what is no path and gives "/" for "".
 func checkPath(path string) (string, error) {
 	if path == "" {

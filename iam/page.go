@@ -71,6 +71,14 @@ func (p Page) after(list string, all iter.Seq[string]) (string, error) {
 
 func errMarker() *Error { return refuse(CodeValidation, "Invalid Marker.") }
 
+// List reads one page of records that another package keeps under prefix, in the
+// order of their paths. item makes an item of what stands behind prefix in the
+// path, and of the value; it reports false to leave the record out. next is the
+// marker of the page that follows, "" after the last.
+func List[T any](tx Tx, prefix string, p Page, item func(name string, value []byte) (T, bool, error)) (items []T, next string, err error) {
+	return list(tx, prefix, p, item)
+}
+
 // list reads one page of the records under prefix, in the order of their paths.
 // item makes an item of what stands behind prefix in the path, and of the value;
 // it reports false to leave the record out. next is the marker of the page that

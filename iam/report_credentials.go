@@ -105,15 +105,17 @@ func (s *Service) rootRow(tx Tx) ([]string, error) {
 	if !since.IsZero() {
 		made = reportTime(since)
 	}
-	row := []string{"<root_account>", Root(s.account).ARN, made, notSupported, noInformation, notSupported, notSupported, "false"}
+	row := []string{"<root_account>", Root(s.account).ARN, made, notSupported, noInformation, notSupported, notSupported, hasMFA(tx, s.account)}
 	return append(append(row, keys...), certColumns...), err
 }
 
 func (s *Service) userRow(tx Tx, u *User) ([]string, error) {
 	keys, _, err := s.keyColumns(tx, u.Name)
-	row := []string{u.Name, u.ARN(), reportTime(u.Created), "false", notApplicable, notApplicable, notApplicable, "false"}
+	row := []string{u.Name, u.ARN(), reportTime(u.Created), "false", notApplicable, notApplicable, notApplicable, hasMFA(tx, u.ID)}
 	return append(append(row, keys...), certColumns...), err
 }
+
+func hasMFA(tx Tx, owner string) string { return strconv.FormatBool(some(tx, mfaOf+owner+"/")) }
 
 // certColumns: there are no signing certificates.
 var certColumns = []string{"false", notApplicable, "false", notApplicable}

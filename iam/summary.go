@@ -4,7 +4,8 @@ import "math"
 
 // Summary counts what the account has, under the names of AWS's account summary,
 // together with the limits that are in force. What nothing limits here has the
-// largest number there is as its quota; what the appliance does not have counts 0.
+// largest number there is as its quota; what the appliance does not have counts 0. How many MFA devices there are is
+// package mfa's to say.
 func (s *Service) Summary(tx Tx) map[string]int32 {
 	size, attached, inlined := int32(s.limits.PolicySize), int32(s.limits.AttachedPolicies), int32(s.limits.InlineSize)
 	out := map[string]int32{
@@ -13,8 +14,8 @@ func (s *Service) Summary(tx Tx) map[string]int32 {
 		"AttachedPoliciesPerRoleQuota": attached,
 		"UserPolicySizeQuota":          inlined, "GroupPolicySizeQuota": inlined, "RolePolicySizeQuota": inlined,
 		"AssumeRolePolicySizeQuota": size, "GlobalEndpointTokenVersion": 1,
-		"AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
-		"MFADevices": 0, "MFADevicesInUse": 0, "InstanceProfiles": 0, "InstanceProfilesQuota": 0,
+		"AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
+		"InstanceProfiles": 0, "InstanceProfilesQuota": 0,
 		"ServerCertificates": 0, "ServerCertificatesQuota": 0, "SigningCertificatesPerUserQuota": 0,
 	}
 	for _, unlimited := range []string{"UsersQuota", "GroupsQuota", "RolesQuota", "PoliciesQuota", "GroupsPerUserQuota", "PolicyVersionsInUseQuota"} {
@@ -25,6 +26,8 @@ func (s *Service) Summary(tx Tx) map[string]int32 {
 	} {
 		out[counted] = count(tx, prefix)
 	}
+	out["MFADevicesInUse"] = count(tx, mfaOf)
+	out["AccountMFAEnabled"] = min(1, count(tx, mfaOf+s.account+"/"))
 	out["PolicyVersionsInUse"] = count(tx, versions)
 	out["AccountAccessKeysPresent"] = min(1, count(tx, rootAccessKey))
 	return out

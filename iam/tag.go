@@ -25,6 +25,15 @@ func (s *Service) tagged(tags map[string]string, more []Tag) (map[string]string,
 	return out, nil
 }
 
+// Tagged returns tags with more put over them, by the rules of all tags here, for
+// things that other packages keep.
+func (s *Service) Tagged(tags map[string]string, more []Tag) (map[string]string, error) {
+	return s.tagged(tags, more)
+}
+
+// Untagged returns a copy of tags without those of keys, whatever their case.
+func Untagged(tags map[string]string, keys []string) map[string]string { return untagged(tags, keys) }
+
 // untagged returns a copy of tags without those of keys, whatever their case.
 func untagged(tags map[string]string, keys []string) map[string]string {
 	gone := make(map[string]bool, len(keys))

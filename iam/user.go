@@ -82,6 +82,8 @@ func (s *Service) DeleteUser(tx Tx, name string) error {
 		return refuse(CodeDeleteConflict, "Cannot delete entity, must remove users from group first.")
 	case some(tx, userKeys+lower+"/"):
 		return refuse(CodeDeleteConflict, "Cannot delete entity, must delete access keys first.")
+	case some(tx, mfaOf+u.ID+"/"):
+		return refuse(CodeDeleteConflict, "Cannot delete entity, must delete MFA device first.")
 	}
 	if err := holdsPolicies(tx, KindUser, lower); err != nil {
 		return err

@@ -81,17 +81,17 @@ func storeKeyPath(storeID, region, id string) string {
 // CustomStore finds a custom key store of a region, from the transaction or, with
 // nil, the cache.
 func (s *Service) CustomStore(ctx context.Context, tx Tx, region, id string) (*CustomStore, error) {
-	load := func(tx Tx) (*CustomStore, error) {
-		st := new(CustomStore)
-		return st, get(tx, storePath(region, id), st)
-	}
-	var st *CustomStore
-	var err error
 	if tx != nil {
-		st, err = load(tx)
-	} else {
-		st, err = store.Cached(ctx, s.cache, storePath(region, id), load)
+		return loadStore(tx, region, id)
 	}
+	return store.Cached(ctx, s.cache, storePath(region, id), func(tx Tx) (*CustomStore, error) {
+		return loadStore(tx, region, id)
+	})
+}
+
+func loadStore(tx Tx, region, id string) (*CustomStore, error) {
+	st := new(CustomStore)
+	err := get(tx, storePath(region, id), st)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, refuse(CodeStoreNotFound, "Custom key store %s does not exist.", id)
 	}

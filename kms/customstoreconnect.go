@@ -1,11 +1,13 @@
 package kms
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/keyd-hsm/keyd/hsm"
 )
@@ -15,6 +17,23 @@ import (
 type connections struct {
 	mu   sync.RWMutex
 	open map[string]hsm.Token // by store id
+
+	logins map[string]*login // by cluster id; never changed
+}
+
+// A login is what keeps a wrong password from being tried twice, by requests at
+// the same time or before the refusal is stored: tokens lock.
+type login struct {
+	gate           // of one: a login at a time
+	refused []byte // the sealed password that the token refused last; guarded by the gate
+}
+
+func newLogins(clusters map[string]Cluster) map[string]*login {
+	logins := make(map[string]*login, len(clusters))
+	for id := range clusters {
+		logins[id] = &login{gate: make(gate, 1)}
+	}
+	return logins
 }
 
 func (c *connections) token(id string) hsm.Token {
@@ -69,12 +88,7 @@ func (s *Service) openStore(ctx context.Context, st *CustomStore) (hsm.Token, er
 	if err != nil {
 		return nil, refuse(CodeClusterNotActive, "Cluster %s is not in the configuration any more.", st.Cluster)
 	}
-	password, err := s.Unseal(ctx, st.purpose(), st.Password)
-	if err != nil {
-		return nil, err
-	}
-	token, err := cluster.Open(ctx, string(password))
-	clear(password)
+	token, err := s.login(ctx, st, cluster)
 	switch {
 	case errors.Is(err, hsm.ErrPIN), ctx.Err() != nil:
 		return nil, err
@@ -85,6 +99,27 @@ func (s *Service) openStore(ctx context.Context, st *CustomStore) (hsm.Token, er
 		return nil, errors.Join(err, token.Close())
 	}
 	return token, nil
+}
+
+func (s *Service) login(ctx context.Context, st *CustomStore, cluster Cluster) (hsm.Token, error) {
+	l := s.connections.logins[st.Cluster]
+	if err := l.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer l.leave()
+	if bytes.Equal(l.refused, st.Password) { // sealed anew with every change of it
+		return nil, hsm.ErrPIN
+	}
+	password, err := s.Unseal(ctx, st.purpose(), st.Password)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(password)
+	token, err := cluster.Open(ctx, string(password))
+	if errors.Is(err, hsm.ErrPIN) {
+		l.refused = st.Password
+	}
+	return token, err
 }
 
 // fitForStore refuses a token that cannot hold the keys of a store: the
@@ -189,35 +224,48 @@ func (s *Service) Detach(st *CustomStore) error {
 // Reconnect opens the tokens of connected stores that are not open: after a start,
 // or because the token was away. The refused are those whose token does not take
 // the password any more; the caller stores that with [Service.Connected], so that
-// it is not tried again. The error tells of tokens that are still away.
+// it is not tried again. The error tells of tokens that are still away. Each token
+// has a time of its own, so that one which hangs keeps none of the others away.
 func (s *Service) Reconnect(ctx context.Context) (refused []*Connection, err error) {
-	var away []*CustomStore
+	var stores []*CustomStore
 	err = s.db.View(ctx, func(tx Tx) error {
 		for path, value := range tx.Scan(storePrefix, "") {
 			st := new(CustomStore)
 			if err := json.Unmarshal(value, st); err != nil {
 				return fmt.Errorf("record %s: %w", path, err)
 			}
-			if s.StateOf(st) == StoreConnecting {
-				away = append(away, st)
-			}
+			stores = append(stores, st)
 		}
 		return nil
 	})
-	for _, st := range away {
-		c, e := s.Connect(ctx, st)
-		switch {
-		case e != nil:
-		case c.refused:
+	for _, st := range stores {
+		// Not while the store of records is being read: attach reads it with the
+		// connections locked.
+		if s.StateOf(st) != StoreConnecting {
+			continue
+		}
+		c, e := s.reconnect(ctx, st)
+		if e == nil && c.refused {
 			refused = append(refused, c)
-		default:
-			e = s.Attach(ctx, c)
 		}
 		if e != nil {
 			err = errors.Join(err, fmt.Errorf("custom key store %s: %w", st.ID, e))
 		}
 	}
 	return refused, err
+}
+
+// reconnectTime bounds one look at one token.
+const reconnectTime = 20 * time.Second
+
+func (s *Service) reconnect(ctx context.Context, st *CustomStore) (*Connection, error) {
+	ctx, cancel := context.WithTimeout(ctx, reconnectTime)
+	defer cancel()
+	c, err := s.Connect(ctx, st)
+	if err != nil || c.refused {
+		return c, err
+	}
+	return c, s.Attach(ctx, c)
 }
 
 // Store is the custom key store that a connection is of.

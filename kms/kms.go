@@ -65,6 +65,7 @@ type Service struct {
 	pairs gate          // and on the host
 	used  atomic.Uint64 // operations on key material so far
 	pool  pool
+	seeds seedTransport
 
 	clusters    map[string]Cluster
 	connections connections
@@ -121,9 +122,10 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		slow:    newGate(),
 		pairs:   newGate(),
 		pool:    pool{size: cfg.RSAPool},
+		seeds:   seedTransport{lent: make(gate, 1)},
 
 		clusters:    cfg.Clusters,
-		connections: connections{open: make(map[string]hsm.Token)},
+		connections: connections{open: make(map[string]hsm.Token), logins: newLogins(cfg.Clusters)},
 	}
 	err := cfg.DB.View(ctx, func(tx Tx) error { return get(tx, rootPath, &s.root) })
 	if errors.Is(err, store.ErrNotFound) {

@@ -97,6 +97,9 @@ func (s *Service) storeKey(tx Tx, k *Key) error {
 		}
 	}
 	if k.CustomStore != "" {
+		if _, err := loadStore(tx, k.Region, k.CustomStore); err != nil {
+			return err // deleted since it was asked for
+		}
 		if err := tx.Put(storeKeyPath(k.CustomStore, k.Region, k.ID), nil); err != nil {
 			return err
 		}

@@ -106,9 +106,8 @@ func (s *Service) EnableKeyRotation(tx Tx, k *Key, days int) error {
 	if k.Rotation.Period == days {
 		return nil
 	}
-	_, err := s.changeShared(tx, k, func(k *Key) {
-		k.Rotation.Period, k.Rotation.Next = days, s.now().AddDate(0, 0, days)
-	})
+	next := s.now().AddDate(0, 0, days) // one date for all related keys
+	_, err := s.changeShared(tx, k, func(k *Key) { k.Rotation.Period, k.Rotation.Next = days, next })
 	return err
 }
 

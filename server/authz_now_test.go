@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -186,5 +187,34 @@ func TestMadeAgain(t *testing.T) {
 	refused(t, "made again", use(credentials), "AccessDeniedException", "because no resource-based policy allows the kms:Encrypt action")
 	if got := shown(); !strings.Contains(got, `"`+old.ID+`"`) || strings.Contains(got, again.ID) || strings.Contains(got, old.ARN()) {
 		t.Errorf("shown: %s", got)
+	}
+}
+
+// TestOvertaken: who loses a right cannot undo that with a change of their own that
+// was under way at the time, even where both share a commit.
+func TestOvertaken(t *testing.T) {
+	r := startRuled(t)
+	const all = `{"Effect":"Allow","Action":"iam:*","Resource":"*"}`
+	put := func(as aws.CredentialsProvider, statements string) error {
+		_, err := r.IAMWith(as).PutUserPolicy(context.Background(), &iamclient.PutUserPolicyInput{
+			UserName: new("ann"), PolicyName: new("p"), PolicyDocument: document(statements),
+		})
+		return err
+	}
+	for range 25 {
+		r.annMay(all)
+		group, denied := new(sync.WaitGroup), new(atomic.Bool)
+		for range 6 {
+			group.Go(func() {
+				for put(r.ann, all) == nil && !denied.Load() {
+				}
+			})
+		}
+		r.annMay(`{"Effect":"Deny","Action":"iam:*","Resource":"*"}`)
+		denied.Store(true)
+		group.Wait()
+		if code := codeOf(put(r.ann, all)); code != "AccessDenied" {
+			t.Fatalf("ann wrote over what denies: %q", code)
+		}
 	}
 }

@@ -46,6 +46,8 @@ type call struct {
 	storeWork  storeWork    // by prepare of a custom key store's operation
 	material   kms.Material // by prepare of a rotation or import
 	fresh      freshKey     // by prepare of CreateAccessKey
+	device     deviceWork   // by prepare of an operation on an MFA device
+	factor     string       // serial number of the MFA device whose code was right, and is spent
 }
 
 // keys are the keys of the call, for the audit event.

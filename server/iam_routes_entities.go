@@ -1,6 +1,8 @@
 package server
 
 import (
+	"slices"
+
 	"github.com/keyd-hsm/keyd/api"
 	"github.com/keyd-hsm/keyd/api/iamapi"
 	"github.com/keyd-hsm/keyd/authz"
@@ -69,7 +71,7 @@ func iamEntityRoutes() []*route {
 		view(iamOp("ListOpenIDConnectProviderTags"), levelList,
 			onProvider("iam:ListOpenIDConnectProviderTags", listProviderTagsARN), listProviderTags),
 	}
-	return append(rows, emptyRoutes()...)
+	return slices.Concat(rows, iamMFARoutes(), emptyRoutes())
 }
 
 // levelTagging is the access level of operations that only tag.
@@ -101,7 +103,6 @@ func createKeyUser(in *iamapi.CreateAccessKeyRequest) *string                { r
 func updateKeyUser(in *iamapi.UpdateAccessKeyRequest) *string                { return in.UserName }
 func deleteKeyUser(in *iamapi.DeleteAccessKeyRequest) *string                { return in.UserName }
 func listKeysUser(in *iamapi.ListAccessKeysRequest) *string                  { return in.UserName }
-func listMFAUser(in *iamapi.ListMFADevicesRequest) *string                   { return in.UserName }
 func listSSHUser(in *iamapi.ListSSHPublicKeysRequest) *string                { return in.UserName }
 func listSigningUser(in *iamapi.ListSigningCertificatesRequest) *string      { return in.UserName }
 func getLoginUser(in *iamapi.GetLoginProfileRequest) *string                 { return in.UserName }

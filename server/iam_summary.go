@@ -11,6 +11,7 @@ import (
 
 func getAccountSummary(s *Server, _ *call, tx kms.Tx, _ *iamapi.GetAccountSummaryRequest) (*iamapi.GetAccountSummaryResponse, error) {
 	counts := s.IAM.Summary(tx)
+	counts["MFADevices"] = s.MFA.Count(tx)
 	out := &iamapi.GetAccountSummaryResponse{SummaryMap: make(map[iamapi.SummaryKeyType]int32, len(counts))}
 	for k, n := range counts {
 		out.SummaryMap[iamapi.SummaryKeyType(k)] = n

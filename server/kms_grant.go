@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/keyd-hsm/keyd/api"
 	"github.com/keyd-hsm/keyd/api/kmsapi"
@@ -107,7 +108,7 @@ func createGrantFacts(in *kmsapi.CreateGrantRequest) []authz.Fact {
 	if scope.Equals != nil {
 		facts = append(facts, authz.Fact{Key: "kms:GrantConstraintType", Values: []string{"EncryptionContextEquals"}})
 	}
-	if scope.Subset != nil {
+	if len(scope.Subset) > 0 { // an empty one constrains nothing
 		facts = append(facts, authz.Fact{Key: "kms:GrantConstraintType", Values: []string{"EncryptionContextSubset"}})
 	}
 	return contextFacts(contextFacts(facts, scope.Equals), scope.Subset)
@@ -125,11 +126,11 @@ func createGrant(s *Server, c *call, tx kms.Tx, in *kmsapi.CreateGrantRequest) (
 		return nil, nullMember("granteePrincipal")
 	}
 	var err error
-	if n.Grantee, err = s.bindPrincipal(tx, *in.GranteePrincipal); err != nil {
+	if n.Grantee, err = s.bindARN(tx, *in.GranteePrincipal); err != nil {
 		return nil, err
 	}
 	if in.RetiringPrincipal != nil {
-		if n.Retiring, err = s.bindPrincipal(tx, *in.RetiringPrincipal); err != nil {
+		if n.Retiring, err = s.bindARN(tx, *in.RetiringPrincipal); err != nil {
 			return nil, err
 		}
 	}
@@ -162,9 +163,22 @@ func dryRun(asked *bool) error {
 func (s *Server) bindPrincipal(tx kms.Tx, principal string) (string, error) {
 	bound, err := s.IAM.BindPrincipal(tx, principal)
 	if errors.Is(err, iam.ErrNoPrincipal) {
-		err = &kms.Error{Code: kms.CodeInvalidArn, Message: "ARN does not refer to a valid principal: " + principal}
+		err = errNoPrincipal(principal)
 	}
 	return bound, err
+}
+
+// bindARN is bindPrincipal for a grant to be made. It takes no unique ids: what
+// conditions on kms:GranteePrincipal and kms:RetiringPrincipal compare is an ARN.
+func (s *Server) bindARN(tx kms.Tx, principal string) (string, error) {
+	if !strings.HasPrefix(principal, "arn:") {
+		return "", errNoPrincipal(principal)
+	}
+	return s.bindPrincipal(tx, principal)
+}
+
+func errNoPrincipal(principal string) error {
+	return &kms.Error{Code: kms.CodeInvalidArn, Message: "ARN does not refer to a valid principal: " + principal}
 }
 
 // onGrant finds a grant of the call's key.

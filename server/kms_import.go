@@ -77,6 +77,7 @@ func prepareImport(s *Server, c *call, in *kmsapi.ImportKeyMaterialRequest) (err
 		return err
 	}
 	c.material, err = s.KMS.OpenImport(c.ctx, c.key, in.ImportToken, in.EncryptedKeyMaterial)
+	c.undo = func() { s.KMS.Deleted(c.key, c.material) }
 	return err
 }
 

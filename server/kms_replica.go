@@ -98,6 +98,9 @@ func resolveUpdatePrimary(s *Server, c *call, tx kms.Tx, in *kmsapi.UpdatePrimar
 		return checks, err // which updatePrimaryRegion refuses
 	}
 	replica, err := s.KMS.KeyByID(c.ctx, tx, region, k.ID)
+	if isNotFound(err) {
+		return checks, nil // said after the gate: who may not ask is not told
+	}
 	if err != nil {
 		return nil, err
 	}

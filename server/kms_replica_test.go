@@ -245,6 +245,8 @@ func TestReplicaRights(t *testing.T) {
 		_, err := ann.UpdatePrimaryRegion(t.Context(), &kms.UpdatePrimaryRegionInput{KeyId: &id, PrimaryRegion: new(westRegion)})
 		return err
 	}
+	_, err := ann.UpdatePrimaryRegion(t.Context(), &kms.UpdatePrimaryRegionInput{KeyId: &id, PrimaryRegion: new(thirdRegion)})
+	r.denied("to where no replica is", err, byIdentity+"kms:UpdatePrimaryRegion")
 	resource := func(region string) string {
 		return `{"Effect":"Allow","Action":"kms:UpdatePrimaryRegion","Resource":"arn:aws:kms:` + region + `:*:key/*","Condition":{"StringEquals":{"kms:PrimaryRegion":"us-west-2"}}}`
 	}

@@ -69,6 +69,7 @@ func prepareRotation(s *Server, c *call, _ *kmsapi.RotateKeyOnDemandRequest) (er
 		return err
 	}
 	c.material, err = s.KMS.NextMaterial(c.ctx, c.key)
+	c.undo = func() { s.KMS.Deleted(c.key, c.material) }
 	return err
 }
 

@@ -10,13 +10,9 @@ import (
 	"github.com/keyd-hsm/keyd/kms"
 )
 
-const (
-	// reconnectEvery is how soon the token of a connected custom key store is looked
-	// for again while it is away.
-	reconnectEvery = 2 * time.Second
-	// reconnectTime bounds one look.
-	reconnectTime = 20 * time.Second
-)
+// reconnectEvery is how soon the token of a connected custom key store is looked
+// for again while it is away.
+const reconnectEvery = 2 * time.Second
 
 // KeepConnected opens the tokens of connected custom key stores, and again when
 // they come back, until ctx ends. While one is away the appliance works without
@@ -46,9 +42,7 @@ func (s *Server) KeepConnected(ctx context.Context) error {
 // password any more becomes FAILED, with an event that says so, and is not tried
 // again.
 func (s *Server) Reconnect(ctx context.Context) error {
-	look, cancel := context.WithTimeout(ctx, reconnectTime)
-	defer cancel()
-	refused, err := s.KMS.Reconnect(look)
+	refused, err := s.KMS.Reconnect(ctx)
 	for _, connection := range refused {
 		err = errors.Join(err, s.commit(ctx, func(tx kms.Tx) (*audit.Event, error) {
 			st, err := s.KMS.CustomStore(ctx, tx, connection.Store().Region, connection.Store().ID)

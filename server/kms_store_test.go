@@ -3,10 +3,12 @@ package server_test
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"github.com/keyd-hsm/keyd/internal/testkit"
+	keydkms "github.com/keyd-hsm/keyd/kms"
 	"github.com/keyd-hsm/keyd/store"
 )
 
@@ -253,6 +256,46 @@ func TestCustomKeyStorePassword(t *testing.T) {
 	events := s.Events(before)
 	if len(events) < 1 || !strings.Contains(string(events[0]), "INVALID_CREDENTIALS") {
 		t.Errorf("events %s", events)
+	}
+}
+
+// TestCustomKeyStoreWrongPasswordOnce: a wrong password is tried once, however many
+// connect at a time, and also while the refusal cannot be stored. Tokens lock.
+func TestCustomKeyStoreWrongPasswordOnce(t *testing.T) {
+	s := startStored(t)
+	s.ok("wrong password", s.update(kms.UpdateCustomKeyStoreInput{KeyStorePassword: new("wrong-password")}))
+	ctx := t.Context()
+	st := must(s.Service.CustomStore(ctx, nil, region, s.store))
+	group := new(sync.WaitGroup)
+	for range 8 {
+		group.Go(func() {
+			if c, err := s.Service.Connect(ctx, st); err != nil || !c.Refused() {
+				t.Errorf("connection %+v, %v", c, err)
+			}
+		})
+	}
+	group.Wait()
+	if s.cluster.Logins != 1 {
+		t.Errorf("the wrong password was tried %d times", s.cluster.Logins)
+	}
+	s.ok("right password", s.update(kms.UpdateCustomKeyStoreInput{KeyStorePassword: &s.cluster.PIN}))
+	s.ok("connect", s.connect())
+	s.wantState(types.ConnectionStateTypeConnected)
+}
+
+// TestCustomKeyStoreGone: no key comes into a store that was deleted while the
+// token made it.
+func TestCustomKeyStoreGone(t *testing.T) {
+	s := startStored(t)
+	s.ok("connect", s.connect())
+	draft := must(s.Service.Draft(keydkms.NewKey{
+		Region: region, Policy: s.Service.DefaultPolicy(), Store: must(s.Service.StoreForKey(t.Context(), region, s.store)),
+	}))
+	s.ok("disconnect", s.disconnect())
+	s.ok("delete", s.remove())
+	_, err := s.Service.MakeKey(t.Context(), draft)
+	if refusal := (*keydkms.Error)(nil); !errors.As(err, &refusal) || refusal.Code != keydkms.CodeStoreNotFound {
+		t.Errorf("made in a store that is gone: %v", err)
 	}
 }
 

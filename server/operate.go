@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"sync"
 
 	"github.com/keyd-hsm/keyd/audit"
 	"github.com/keyd-hsm/keyd/kms"
@@ -54,7 +55,11 @@ func (s *Server) change(c *call) answer {
 			c.undo()
 		}
 	}()
-	err := s.commit(c.ctx, func(tx kms.Tx) (*audit.Event, error) {
+	commit := s.commit
+	if c.route.takes {
+		commit = s.commitAlone
+	}
+	err := commit(c.ctx, func(tx kms.Tx) (*audit.Event, error) {
 		if err := s.reauthenticate(c); err != nil {
 			return nil, err
 		}
@@ -136,18 +141,22 @@ func (s *Server) append(e *audit.Event) error {
 // While the log takes nothing, nothing is changed: the outbox is for a crash, not
 // a log of its own.
 func (s *Server) commit(ctx context.Context, fn func(tx kms.Tx) (*audit.Event, error)) error {
+	return s.commitUnder(ctx, s.together.RLocker(), fn)
+}
+
+// commitAlone is commit for a change that may take a right from somebody. Changes
+// share commits, and the gate knows identities and grants as the last commit left
+// them: a change that came behind this one in the same commit would be decided by
+// what was so before it.
+func (s *Server) commitAlone(ctx context.Context, fn func(tx kms.Tx) (*audit.Event, error)) error {
+	return s.commitUnder(ctx, &s.together, fn)
+}
+
+func (s *Server) commitUnder(ctx context.Context, lock sync.Locker, fn func(tx kms.Tx) (*audit.Event, error)) error {
 	if err := s.Log.Err(); err != nil {
 		return err
 	}
-	var p posted
-	err := s.State.Update(ctx, func(tx kms.Tx) error {
-		e, err := fn(tx)
-		if err != nil {
-			return err
-		}
-		p, err = s.outbox.post(tx, s.Log.Size(), e)
-		return err
-	})
+	p, err := s.post(ctx, lock, fn)
 	if err != nil {
 		return err
 	}
@@ -160,4 +169,19 @@ func (s *Server) commit(ctx context.Context, fn func(tx kms.Tx) (*audit.Event, e
 		return &unrecordedError{err}
 	}
 	return nil
+}
+
+// post makes a change in a transaction, with its event in the outbox.
+func (s *Server) post(ctx context.Context, lock sync.Locker, fn func(tx kms.Tx) (*audit.Event, error)) (p posted, err error) {
+	lock.Lock()
+	defer lock.Unlock() // after a panic too
+	err = s.State.Update(ctx, func(tx kms.Tx) error {
+		e, err := fn(tx)
+		if err != nil {
+			return err
+		}
+		p, err = s.outbox.post(tx, s.Log.Size(), e)
+		return err
+	})
+	return p, err
 }

@@ -42,6 +42,7 @@ type route struct {
 
 	metrics routeMetrics // set by index
 	uses    bool         // its keys are noted as used; set by index
+	takes   bool         // it may take a right from somebody; set by index
 }
 
 // resolver finds what an input names and says what must be allowed. It reads
@@ -147,6 +148,13 @@ func preparing[I any](r *route, prepare func(*Server, *call, *I) error) *route {
 	return r
 }
 
+// takes reports whether an operation may take a right that the gate finds outside
+// of the transaction of a change: every change of identities, and the end of a
+// grant. What a key itself says, the gate is given as the transaction has it.
+func takes(op api.Operation) bool {
+	return op.Service != kmsapi.Service || op.Name == "RevokeGrant" || op.Name == "RetireGrant"
+}
+
 // index builds the maps that requests are routed by.
 func (s *Server) index(rows []*route) {
 	s.routes = make(map[string]map[string]*route)
@@ -164,6 +172,7 @@ func (s *Server) index(rows []*route) {
 	for _, r := range rows {
 		r.metrics = s.Metrics.of(r.op.Service.ID + "." + r.op.Name)
 		r.uses = r.op.Service == kmsapi.Service && uses(r.op.Name)
+		r.takes = takes(r.op)
 		s.routes[r.op.Service.SigningName][r.op.Name] = r
 	}
 }

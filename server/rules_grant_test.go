@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	iamclient "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
@@ -427,6 +428,9 @@ func testGrantConditions(t *testing.T) {
 		{`"StringEquals":{"kms:GrantConstraintType":"EncryptionContextEquals"}`,
 			func() error { return create(equals(map[string]string{"a": "b"}), encryptOp) },
 			func() error { return create(subset(map[string]string{"a": "b"}), encryptOp) }},
+		{`"StringEquals":{"kms:GrantConstraintType":"EncryptionContextSubset"}`,
+			func() error { return create(subset(map[string]string{"a": "b"}), encryptOp) },
+			func() error { return create(subset(map[string]string{}), encryptOp) }},
 		{`"StringEquals":{"kms:EncryptionContext:a":"b"}`,
 			func() error { return create(subset(map[string]string{"a": "b"}), encryptOp) }, func() error { return create(nil, encryptOp) }},
 	} {
@@ -438,4 +442,10 @@ func testGrantConditions(t *testing.T) {
 			r.denied(x.condition, x.no(), byIdentity+"kms:CreateGrant action")
 		}
 	}
+	// Whom a Deny means by an ARN cannot be named otherwise.
+	r.annMay(`{"Effect":"Allow","Action":["kms:CreateGrant","iam:GetUser"],"Resource":"*"},{"Effect":"Deny","Action":"kms:CreateGrant","Resource":"*",` +
+		`"Condition":{"StringEquals":{"kms:GranteePrincipal":"` + annARN + `"}}}`)
+	id := must(r.IAM().GetUser(t.Context(), &iamclient.GetUserInput{UserName: new("ann")})).User.UserId
+	refused(t, "by the unique id", second(r.grantBy(r.ann, *id, nil, encryptOp)), "InvalidArnException", *id)
+	refused(t, "retired by the unique id", second(r.grantBy(r.ann, rootARN, retiredBy(*id), encryptOp)), "InvalidArnException", *id)
 }

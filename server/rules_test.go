@@ -235,6 +235,13 @@ func TestCheckRules(t *testing.T) {
 			return second(c.ReEncrypt(ctx, &kms.ReEncryptInput{CiphertextBlob: blob, SourceKeyId: &r.key, DestinationKeyId: &other}))
 		}, [2]string{"kms:ReEncryptFrom", keyARN(r.key)}, [2]string{"kms:ReEncryptTo", keyARN(other)})
 	})
+	t.Run("3.7 ReEncrypt on one key", func(t *testing.T) {
+		r := startRuled(t)
+		blob := must(r.KMS(region).Encrypt(t.Context(), &kms.EncryptInput{KeyId: &r.key, Plaintext: []byte("m")})).CiphertextBlob
+		r.annMay(`{"Effect":"Allow","Action":"kms:ReEncryptFrom","Resource":"*"}`)
+		_, err := r.KMSWith(region, r.ann).ReEncrypt(t.Context(), &kms.ReEncryptInput{CiphertextBlob: blob, DestinationKeyId: &r.key})
+		r.denied("to the key that the ciphertext is of", err, byIdentity+"kms:ReEncryptTo action")
+	})
 	t.Run("3.7 CreateAlias on alias and key", func(t *testing.T) {
 		both(t, func() error {
 			return second(c.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: aws.String("alias/mine"), TargetKeyId: &r.key}))

@@ -21,6 +21,8 @@ const (
 	retryAfter = 10 * time.Second
 	// flushEvery is how often last uses are kept.
 	flushEvery = time.Minute
+	// dueTime bounds the work on one key: a token that hangs holds up no other.
+	dueTime = time.Minute
 	// sweepBatch bounds one look.
 	sweepBatch = 100
 )
@@ -81,7 +83,9 @@ func eachDue(ctx context.Context, list func(context.Context, int) ([]kms.DueKey,
 		}
 		done, failed := 0, error(nil)
 		for _, d := range due {
-			err := do(ctx, d)
+			one, cancel := context.WithTimeout(ctx, dueTime)
+			err := do(one, d)
+			cancel()
 			switch refusal := (*kms.Error)(nil); {
 			case err == nil:
 				done++
@@ -107,10 +111,12 @@ func (s *Server) destroy(ctx context.Context, d kms.DueKey) error {
 		destroyed = k
 		return s.serviceEvent("DeleteKey", k, "keyId", k.ARN()), s.KMS.DestroyKey(tx, k)
 	})
+	if destroyed != nil { // also where only its event is late; of a key that stays they are made anew
+		s.KMS.Destroyed(destroyed)
+	}
 	if err != nil {
 		return err
 	}
-	s.KMS.Destroyed(destroyed)
 	s.Logger.Info("key destroyed", "key", destroyed.ARN())
 	return nil
 }
@@ -126,10 +132,12 @@ func (s *Server) expire(ctx context.Context, d kms.DueKey) error {
 		}
 		return s.serviceEvent("DeleteExpiredKeyMaterial", k, "keyId", k.ID, "keyMaterialId", m.ID), nil
 	})
+	if k != nil { // as for a key
+		s.KMS.Deleted(k, m)
+	}
 	if err != nil {
 		return err
 	}
-	s.KMS.Deleted(k, m)
 	s.Logger.Info("key material expired", "key", k.ARN(), "material", m.ID)
 	return nil
 }
@@ -146,13 +154,15 @@ func (s *Server) rotate(ctx context.Context, d kms.DueKey) error {
 		return err
 	}
 	err = s.commit(ctx, func(tx kms.Tx) (*audit.Event, error) {
-		if k, err = s.KMS.KeyByID(ctx, tx, d.Region, d.ID); err != nil {
+		k, err := s.KMS.KeyByID(ctx, tx, d.Region, d.ID)
+		if err != nil {
 			return nil, err
 		}
 		e := s.serviceEvent("RotateKey", k, "rotationType", kms.RotatedAutomatically, "keyId", k.ID)
 		return e, s.KMS.RotateDueKey(tx, k, m)
 	})
 	if err != nil {
+		s.KMS.Deleted(k, m)
 		return err
 	}
 	s.Logger.Info("key rotated", "key", k.ARN(), "material", m.ID)

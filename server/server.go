@@ -27,6 +27,7 @@ import (
 	"github.com/keyd-hsm/keyd/authz"
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
+	"github.com/keyd-hsm/keyd/mfa"
 	"github.com/keyd-hsm/keyd/server/sigv4"
 	"github.com/keyd-hsm/keyd/sts"
 )
@@ -47,6 +48,7 @@ type Config struct {
 	KMS    *kms.Service
 	IAM    *iam.Service
 	STS    *sts.Service
+	MFA    *mfa.Service
 	Gate   *authz.Gate
 	Log    *audit.Log
 	// Clock is the appliance's clock: event times, dates, schedules.
@@ -84,6 +86,9 @@ type Server struct {
 	// given by the old state is out, and the next one is checked against the new.
 	commits atomic.Uint64
 	settled sync.RWMutex
+	// together is held for reading by changes that may share a commit, and for
+	// writing by one that must have its own.
+	together sync.RWMutex
 }
 
 // New joins a server from its parts and moves the audit events that a crash

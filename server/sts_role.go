@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -31,6 +32,9 @@ func resolveAssumeRole(s *Server, c *call, tx kms.Tx, in *stsapi.AssumeRoleReque
 	if err := session.Check(c.caller); err != nil {
 		return nil, err
 	}
+	if err := errors.Join(s.prove(c, session.MFA), s.holdsFactor(c, tx)); err != nil {
+		return nil, err
+	}
 	role, err := s.roleNamed(c, tx, *in.RoleArn)
 	if err != nil {
 		return nil, err
@@ -54,7 +58,7 @@ func resolveAssumeRole(s *Server, c *call, tx kms.Tx, in *stsapi.AssumeRoleReque
 	facts = append(facts, resourceTags(role.Tags)...)
 	checks := make([]authz.Check, len(actions))
 	for i, action := range actions {
-		checks[i] = authz.Check{Action: action, Resource: *in.RoleArn, Trust: role, Facts: facts}
+		checks[i] = authz.Check{Action: action, Resource: *in.RoleArn, Trust: role, MFA: c.factor != "", Facts: facts}
 	}
 	return checks, nil
 }

@@ -5,25 +5,56 @@ import (
 	"github.com/keyd-hsm/keyd/api/stsapi"
 	"github.com/keyd-hsm/keyd/authz"
 	"github.com/keyd-hsm/keyd/kms"
+	"github.com/keyd-hsm/keyd/mfa"
 	"github.com/keyd-hsm/keyd/sts"
 )
 
 // resolveSessionToken: a user needs no permission to prove who they are; which
 // credentials may not call it is asked before the gate.
-func resolveSessionToken(*Server, *call, kms.Tx, *stsapi.GetSessionTokenRequest) ([]authz.Check, error) {
+func resolveSessionToken(s *Server, c *call, tx kms.Tx, _ *stsapi.GetSessionTokenRequest) ([]authz.Check, error) {
+	if err := s.holdsFactor(c, tx); err != nil {
+		return nil, err
+	}
 	return []authz.Check{{Action: "sts:GetSessionToken", Resource: "*", Public: true}}, nil
 }
 
 func getSessionToken(s *Server, c *call, in *stsapi.GetSessionTokenRequest) (*stsapi.GetSessionTokenResponse, error) {
-	creds, err := s.STS.UserSession(c.ctx, c.caller, seconds(in.DurationSeconds), mfaOf(in.SerialNumber, in.TokenCode))
+	code := mfaOf(in.SerialNumber, in.TokenCode)
+	creds, err := s.STS.UserSession(c.ctx, c.caller, seconds(in.DurationSeconds), code)
 	if err != nil {
 		return nil, err
 	}
+	c.factor = code.Serial
 	return &stsapi.GetSessionTokenResponse{Credentials: wireCredentials(creds)}, nil
 }
 
 func mfaOf(serial *string, code *api.SecretString) sts.MFA {
 	return sts.MFA{Serial: api.Value(serial), Code: string(api.Value(code))}
+}
+
+// prove checks a code that came with a request, once in a call: it is spent then.
+func (s *Server) prove(c *call, code sts.MFA) error {
+	if c.factor != "" {
+		return nil
+	}
+	if err := s.STS.Prove(c.ctx, c.caller, code); err != nil {
+		return err
+	}
+	c.factor = code.Serial
+	return nil
+}
+
+// holdsFactor refuses a call whose code was right, but whose device was taken away
+// from the caller since.
+func (s *Server) holdsFactor(c *call, tx kms.Tx) error {
+	if c.factor == "" {
+		return nil
+	}
+	held, err := s.MFA.Holds(c.ctx, tx, mfa.OwnerOf(c.caller), c.factor)
+	if err == nil && !held {
+		err = sts.UnknownDevice()
+	}
+	return err
 }
 
 func federation(in *stsapi.GetFederationTokenRequest) (sts.Federation, error) {

@@ -45,7 +45,9 @@ type DB interface {
 	// Update calls fn alone among writers and commits what it wrote when it
 	// returns nil; an error or a panic leaves no trace. On return the change is
 	// durable, Views see it, and every Watch has been told. Updates that wait for
-	// each other may share a commit; when it fails, all of them fail.
+	// each other may share a commit; when it fails, all of them fail. What those
+	// before fn in the same commit wrote, fn sees in its Tx, and nobody in a View:
+	// fn must not decide by a View or a cache what one of them may have changed.
 	Update(ctx context.Context, fn func(Tx) error) error
 	// Watch calls changed with the keys under prefix that a commit wrote or
 	// deleted, after it is durable and before its Update returns. changed must

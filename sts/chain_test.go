@@ -87,7 +87,6 @@ func TestRefusedRequests(t *testing.T) {
 		{"other source identity", session, sts.RoleSession{SourceIdentity: "bob@corp"}, "ValidationError", "The source identity is already set for this assume role session"},
 		{"policy too long", asUser(user), sts.RoleSession{Limits: sts.Limits{Policies: []string{strings.Repeat(" ", 2049)}}}, "ValidationError", "less than or equal to 2048"},
 		{"eleven policies", asUser(user), sts.RoleSession{Limits: sts.Limits{ARNs: make([]string, 11)}}, "ValidationError", "less than or equal to 10"},
-		{"code", asUser(user), sts.RoleSession{MFA: sts.MFA{Serial: "arn:aws:iam::1:mfa/a", Code: "123456"}}, "AccessDenied", "MultiFactorAuthentication failed, unable to validate MFA code."},
 		{"code without serial", asUser(user), sts.RoleSession{MFA: sts.MFA{Code: "123456"}}, "AccessDenied", "must provide both MFA serial number and one time pass code."},
 		{"more than a token holds", asUser(user), sts.RoleSession{Tags: long(many)}, "PackedPolicyTooLarge", "of allotted space, please use smaller policy."},
 	} {
@@ -95,6 +94,11 @@ func TestRefusedRequests(t *testing.T) {
 		_, err := s.AssumeRole(ctx, c.caller, role, c.in)
 		refused(t, c.what, err, c.code, c.text)
 	}
+	code := sts.MFA{Serial: "arn:aws:iam::1:mfa/a", Code: "123456"}
+	const unknown = "MultiFactorAuthentication failed, unable to validate MFA code."
+	refused(t, "code", s.Prove(ctx, asUser(user), code), "AccessDenied", unknown)
+	_, err = s.UserSession(ctx, asUser(user), 0, code)
+	refused(t, "user session with a code", err, "AccessDenied", unknown)
 	_, err = s.UserSession(ctx, session, 0, sts.MFA{})
 	refused(t, "user session of a session", err, "AccessDenied", "Cannot call GetSessionToken with session credentials")
 	_, err = s.FederationToken(ctx, session, sts.Federation{Name: "bob"})

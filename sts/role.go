@@ -33,25 +33,6 @@ func (l Limits) check() error {
 	return nil
 }
 
-// MFA is a device and the code that it shows; the zero MFA says that none was
-// given.
-type MFA struct {
-	Serial, Code string
-}
-
-// check refuses a code: no device is known to this appliance yet.
-func (m MFA) check() error {
-	switch {
-	case m == MFA{}:
-		return nil
-	case m.Serial == "" || m.Code == "":
-		return refuse(CodeAccessDenied,
-			"MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
-	}
-	return refuse(CodeAccessDenied, "MultiFactorAuthentication failed, unable to validate MFA code.  "+
-		"Please verify your MFA serial number is valid and associated with this user.")
-}
-
 // RoleSession is what AssumeRole is asked for.
 type RoleSession struct {
 	Name           string
@@ -105,7 +86,8 @@ func sourceIdentity(caller iam.Principal) string {
 // AssumeRole makes a session of a role. The caller has been authorized.
 //
 // A session made by a session with MFA has MFA too; a code given to AssumeRole
-// itself counts for the trust policy only (rule 10.2).
+// itself counts for the trust policy only (rule 10.2), and is the caller's to
+// [Service.Prove].
 func (s *Service) AssumeRole(ctx context.Context, caller iam.Principal, role *iam.Role, in RoleSession) (*Credentials, error) {
 	if err := in.Check(caller); err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/keyd-hsm/keyd/iam"
+	"github.com/keyd-hsm/keyd/mfa"
 )
 
 // What Verify and Secret refuse.
@@ -42,6 +43,7 @@ type Config struct {
 	Account string
 	IAM     *iam.Service
 	Sealer  iam.Sealer
+	MFA     *mfa.Service
 	// Clock is the appliance's clock, by which sessions end.
 	Clock func() time.Time
 	// RealTime is what the dates in OIDC tokens are held against: others made them.

@@ -14,19 +14,24 @@ const (
 )
 
 // UserSession makes temporary credentials of the calling user: GetSessionToken.
-// lasts is 0 for twelve hours.
-func (s *Service) UserSession(ctx context.Context, caller iam.Principal, lasts time.Duration, mfa MFA) (*Credentials, error) {
+// lasts is 0 for twelve hours. With a code, which is spent, the session has MFA, and
+// its age counts from now.
+func (s *Service) UserSession(ctx context.Context, caller iam.Principal, lasts time.Duration, code MFA) (*Credentials, error) {
 	if caller.Session != nil {
 		return nil, longTermOnly("GetSessionToken")
-	}
-	if err := mfa.check(); err != nil {
-		return nil, err
 	}
 	lasts, err := userDuration(caller, lasts)
 	if err != nil {
 		return nil, err
 	}
-	return s.issue(ctx, &facts{Type: caller.Type, Entity: caller.ID}, lasts)
+	if err := s.Prove(ctx, caller, code); err != nil {
+		return nil, err
+	}
+	f := &facts{Type: caller.Type, Entity: caller.ID, MFA: code.Given()}
+	if f.MFA {
+		f.MFAAt = s.Clock().UTC()
+	}
+	return s.issue(ctx, f, lasts)
 }
 
 // Federation is what GetFederationToken is asked for.

@@ -56,6 +56,7 @@ func Run(t *testing.T, d Device) {
 		{"resident pairs given up", leftInTheLurch},
 		{"more pairs than handles", manyPairs},
 		{"import of secrets", importsSecrets},
+		{"one-time codes", oneTimeCodes},
 		{"import of pairs", importsPairs},
 		{"hostile material", hostileMaterial},
 		{"hostile envelopes", hostileEnvelopes},

@@ -47,6 +47,9 @@ type epoch struct {
 	// one that exists.
 	idle chan session
 	open chan struct{}
+	// slow bounds the sessions of the pool that do slow work: some are always
+	// soon free for quick work, however many wait to sign with RSA.
+	slow chan struct{}
 
 	handles handles
 }
@@ -77,6 +80,7 @@ func begin(c *p11.Ctx, s slot, pin PIN, sessions, keys int) (*epoch, error) {
 		domains:  make(map[string]p11.ObjectHandle),
 		idle:     make(chan session, sessions),
 		open:     make(chan struct{}, sessions),
+		slow:     make(chan struct{}, max(1, sessions/4)),
 		handles:  newHandles(keys),
 	}, nil
 }
@@ -177,6 +181,19 @@ func (e *epoch) lend(ctx context.Context, f func(session) error) error {
 	}
 	e.idle <- s
 	return nil
+}
+
+// slowly does f, slow work of many milliseconds, when it is its turn.
+func (e *epoch) slowly(ctx context.Context, f func() error) error {
+	select {
+	case e.slow <- struct{}{}:
+		defer func() { <-e.slow }()
+	case <-e.finished:
+		return errEpochOver
+	case <-ctx.Done():
+		return ended(ctx)
+	}
+	return f()
 }
 
 // checkout takes an idle session, opens one when there may be more, or waits.

@@ -50,7 +50,10 @@ func (t *Token) Import(ctx context.Context, domain string, of hsm.KeyType, u hsm
 			return imported{}, fmt.Errorf("transport key: %w", err)
 		}
 		o := opening{t: t, d: d, kind: k, envelope: env, says: hsm.ErrWrapped}
-		_, err = t.use(ctx, e, h, nil, o.work)
+		err = e.slowly(ctx, func() error {
+			_, err := t.use(ctx, e, h, nil, o.work)
+			return err
+		})
 		if o.blames(err) {
 			err = fmt.Errorf("%w: %w", o.says, err)
 		}
@@ -211,6 +214,9 @@ func (o *opening) takeSecret(s session, h p11.ObjectHandle, wrapped []byte) erro
 
 // takeRSA reads the public key, and checks that the private one belongs to it.
 func (o *opening) takeRSA(s session, h p11.ObjectHandle, wrapped []byte) (public, error) {
+	if len(wrapped) > mostRSA(o.kind.shape().bits) {
+		return public{}, fmt.Errorf("private key is too long for the %v: %w", o.kind, hsm.ErrMaterial)
+	}
 	v, err := s.attributes(h, p11.CKA_MODULUS, p11.CKA_PUBLIC_EXPONENT)
 	if err != nil {
 		return public{}, err
@@ -223,6 +229,13 @@ func (o *opening) takeRSA(s session, h p11.ObjectHandle, wrapped []byte) (public
 		return o.t.agree(s, h, p)
 	})
 }
+
+// mostRSA is the greatest length of a wrapped private key of that many bits: as
+// PKCS #8 it holds the modulus, an exponent as long, and five numbers half as long
+// (RFC 8017, appendix A.1.2). SoftHSM2 takes primes of any length, works with them
+// for seconds at each use, and answers rightly, because OpenSSL then does it anew
+// without them.
+func mostRSA(bits int) int { return wrappedLen(bits/8*9/2 + 96) }
 
 // tryOut lends f a working copy of a key that has just been wrapped.
 func (t *Token) tryOut(s session, d p11.ObjectHandle, k kind, wrapped []byte, f func(*handle) error) error {

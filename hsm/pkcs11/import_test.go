@@ -7,7 +7,9 @@ import (
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
+	"math/big"
 	"testing"
 
 	"github.com/keyd-hsm/keyd/hsm"
@@ -66,6 +68,58 @@ func FuzzImport(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestImportOfLongPrimes: a private key whose primes are longer than its modulus is
+// refused, though a token may make right signatures with it, in seconds each.
+func TestImportOfLongPrimes(t *testing.T) {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := new(big.Int).Lsh(big.NewInt(1), 3000)
+	long.Add(long, big.NewInt(1))
+	type algorithm struct {
+		ID   asn1.ObjectIdentifier
+		None asn1.RawValue
+	}
+	pkcs8 := func(p, dp *big.Int) []byte {
+		inner, err := asn1.Marshal(struct {
+			Version                  int
+			N, E, D, P, Q, DP, DQ, I *big.Int
+		}{0, k.N, big.NewInt(int64(k.E)), k.D, p, k.Primes[1], dp, k.Precomputed.Dq, k.Precomputed.Qinv})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := asn1.Marshal(struct {
+			Version   int
+			Algorithm algorithm
+			Key       []byte
+		}{0, algorithm{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}, asn1.NullRawValue}, inner})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	token, _ := testToken(t, 0)
+	transport, public := transportKey(t, token)
+	kek := make([]byte, 32)
+	sealed, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, public, kek, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		material []byte
+		want     error
+	}{
+		"as it is":   {pkcs8(k.Primes[0], k.Precomputed.Dp), nil},
+		"long prime": {pkcs8(long, long), hsm.ErrMaterial},
+	} {
+		e := hsm.Envelope{Transport: transport, Key: sealed, Body: hsmtest.WrapKey(kek, c.material)}
+		if _, _, err := token.Import(t.Context(), domain, hsm.RSA2048, hsm.Sign, e); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+	}
 }
 
 func transportKey(t testing.TB, token *pkcs11.Token) (hsm.Key, *rsa.PublicKey) {

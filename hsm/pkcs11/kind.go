@@ -18,15 +18,18 @@ type kind struct {
 // curve is set.
 type shape struct {
 	name string
-	// secret is the length of a secret, in bytes, and hmac what it computes.
+	// secret is the length of a secret, in bytes, hmac what it computes, and sum
+	// the length of that; 0 where it is that of the secret.
 	secret int
 	hmac   uint
+	sum    int
 	// bits is the length of an RSA modulus.
 	bits  int
 	curve *curve
 }
 
 var shapes = map[hsm.KeyType]shape{
+	hsm.HMACSHA1:   {name: "HMAC-SHA-1 key", secret: 64, hmac: p11.CKM_SHA_1_HMAC, sum: 20},
 	hsm.HMACSHA224: {name: "HMAC-SHA-224 key", secret: 28, hmac: p11.CKM_SHA224_HMAC},
 	hsm.HMACSHA256: {name: "HMAC-SHA-256 key", secret: 32, hmac: p11.CKM_SHA256_HMAC},
 	hsm.HMACSHA384: {name: "HMAC-SHA-384 key", secret: 48, hmac: p11.CKM_SHA384_HMAC},

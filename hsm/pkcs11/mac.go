@@ -1,6 +1,7 @@
 package pkcs11
 
 import (
+	"cmp"
 	"context"
 
 	p11 "github.com/miekg/pkcs11"
@@ -10,6 +11,7 @@ import (
 
 // hmacs are the mechanisms of HMAC, made once: they are only ever read.
 var hmacs = map[uint][]*p11.Mechanism{
+	p11.CKM_SHA_1_HMAC:  mechanism(p11.CKM_SHA_1_HMAC),
 	p11.CKM_SHA224_HMAC: mechanism(p11.CKM_SHA224_HMAC),
 	p11.CKM_SHA256_HMAC: mechanism(p11.CKM_SHA256_HMAC),
 	p11.CKM_SHA384_HMAC: mechanism(p11.CKM_SHA384_HMAC),
@@ -27,5 +29,5 @@ func (t *Token) MAC(ctx context.Context, k hsm.Key, data []byte) ([]byte, error)
 
 func mac(s session, h *handle, data []byte) ([]byte, error) {
 	m := h.kind.shape()
-	return s.sign(hmacs[m.hmac], h.object, data, m.secret)
+	return s.sign(hmacs[m.hmac], h.object, data, cmp.Or(m.sum, m.secret))
 }

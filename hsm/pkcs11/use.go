@@ -44,12 +44,20 @@ func (t *Token) with(ctx context.Context, k hsm.Key, p pace, input []byte, w wor
 	}
 	// The call may outlive its caller, who may change these.
 	k.Wrapped, input = slices.Clone(k.Wrapped), slices.Clone(input)
-	return attempt(ctx, t, func(e *epoch) ([]byte, error) {
-		h, err := t.handle(ctx, e, key, k)
-		if err != nil {
-			return nil, err
+	return attempt(ctx, t, func(e *epoch) (out []byte, err error) {
+		do := func() error {
+			h, err := t.handle(ctx, e, key, k)
+			if err == nil {
+				out, err = t.use(ctx, e, h, input, w)
+			}
+			return err
 		}
-		return t.use(ctx, e, h, input, w)
+		if p == slow {
+			err = e.slowly(ctx, do)
+		} else {
+			err = do()
+		}
+		return out, err
 	})
 }
 

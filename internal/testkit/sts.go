@@ -21,6 +21,7 @@ import (
 
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
+	"github.com/keyd-hsm/keyd/mfa"
 	"github.com/keyd-hsm/keyd/store"
 	"github.com/keyd-hsm/keyd/sts"
 )
@@ -58,10 +59,17 @@ func Temporary(c *types.Credentials) aws.CredentialsProvider {
 	return credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)
 }
 
+// OATHTime is what MFA devices go by: real time moved by OATHOffset, apart from the
+// appliance's clock.
+func (k *Kit) OATHTime() time.Time { return time.Now().Add(time.Duration(k.OATHOffset.Load())) }
+
 func (k *Kit) sessions(identities *iam.Service) *sts.Service {
 	k.Identities = identities
+	k.MFA = mfa.New(mfa.Config{
+		Account: Account, DB: k.DB, IAM: identities, Seeds: k.Service, Clock: k.Now, RealTime: k.OATHTime,
+	})
 	k.Sessions = sts.New(sts.Config{
-		Account: Account, IAM: identities, Sealer: k.Service, Clock: k.Now, RealTime: time.Now,
+		Account: Account, IAM: identities, Sealer: k.Service, MFA: k.MFA, Clock: k.Now, RealTime: time.Now,
 		IssuerKeys: k.issuers.keys,
 	})
 	return k.Sessions

@@ -35,6 +35,7 @@ import (
 	"github.com/keyd-hsm/keyd/hsm/pkcs11"
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
+	"github.com/keyd-hsm/keyd/mfa"
 	"github.com/keyd-hsm/keyd/server"
 	"github.com/keyd-hsm/keyd/softhsm"
 	"github.com/keyd-hsm/keyd/store"
@@ -55,9 +56,11 @@ type Kit struct {
 	Log         *audit.Log
 	Dir         string // state.db and audit/
 	Offset      atomic.Int64
+	OATHOffset  atomic.Int64
 	Registry    *prometheus.Registry
 	Identities  *iam.Service
 	Sessions    *sts.Service
+	MFA         *mfa.Service
 
 	t        testing.TB
 	options  options
@@ -159,7 +162,7 @@ func (k *Kit) open() {
 	identities := iam.New(iam.Config{Account: Account, DB: k.DB, Sealer: k.Service, Clock: k.Now, Limits: k.options.identities})
 	sessions := k.sessions(identities)
 	k.Server, err = server.New(k.t.Context(), server.Config{
-		Account: Account, Region: k.options.regions, State: k.DB, KMS: k.Service, IAM: identities, STS: sessions,
+		Account: Account, Region: k.options.regions, State: k.DB, KMS: k.Service, IAM: identities, STS: sessions, MFA: k.MFA,
 		Gate: authz.New(Account, identities, k.Service, k.options.guardrails), Log: k.Log, Clock: k.Now, SignatureClock: time.Now,
 		Logger: k.options.logger, Metrics: server.NewMetrics(k.Registry), Timeout: k.options.timeout,
 	})
@@ -200,7 +203,7 @@ func (k *Kit) openLog() {
 
 func (k *Kit) checkRecords() {
 	k.must(k.DB.View(context.Background(), func(tx store.Tx) error {
-		for _, problem := range append(kms.Fsck(tx), iam.Fsck(tx)...) {
+		for _, problem := range slices.Concat(kms.Fsck(tx), iam.Fsck(tx), mfa.Fsck(tx)) {
 			k.t.Errorf("fsck: %s", problem)
 		}
 		return nil

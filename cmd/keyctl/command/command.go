@@ -99,7 +99,7 @@ groups and roles are named by name, policies and roles to assume by name or ARN.
 		newWhoami(c), newKey(c), newAlias(c), newGrant(c), newTag(c), newRotate(c), newReplicate(c), newStore(c),
 		newEncrypt(c), newDecrypt(c), newReencrypt(c), newDatakey(c), newRandom(c),
 		newSign(c), newVerify(c), newMac(c), newDerive(c), newPublicKey(c),
-		newUser(c), newGroup(c), newRole(c), newPolicy(c), newAccessKey(c),
+		newUser(c), newGroup(c), newRole(c), newPolicy(c), newAccessKey(c), newMFA(c),
 		newAssumeRole(c), newSession(c), newCredentials(c), newReport(c),
 		newAudit(c), newCompletion(c), newVersion(c),
 		exitCodesTopic(), outputTopic(),

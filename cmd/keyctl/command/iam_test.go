@@ -127,6 +127,8 @@ func TestUserDeleteForce(t *testing.T) {
 	s := serveQuery(t, map[string]any{
 		"ListAccessKeys":           `<AccessKeyMetadata><member><UserName>alice</UserName><AccessKeyId>AKIAONE</AccessKeyId></member></AccessKeyMetadata><IsTruncated>false</IsTruncated>`,
 		"DeleteAccessKey":          "",
+		"ListMFADevices":           `<MFADevices><member><UserName>alice</UserName><SerialNumber>arn:aws:iam::111122223333:mfa/a</SerialNumber></member></MFADevices><IsTruncated>false</IsTruncated>`,
+		"DeactivateMFADevice":      "",
 		"ListGroupsForUser":        `<Groups><member><GroupName>g</GroupName></member></Groups><IsTruncated>false</IsTruncated>`,
 		"RemoveUserFromGroup":      "",
 		"ListAttachedUserPolicies": `<AttachedPolicies><member><PolicyName>app</PolicyName><PolicyArn>` + policyARN + `</PolicyArn></member></AttachedPolicies><IsTruncated>false</IsTruncated>`,
@@ -141,7 +143,7 @@ func TestUserDeleteForce(t *testing.T) {
 	}
 	s.answers["DeleteUser"] = ""
 	wantJSON(t, ok(t, "", "user", "delete", "alice", "--force", "-o", "json"), `{"UserName":"alice"}`)
-	if want := "DeleteUser ListAccessKeys DeleteAccessKey ListGroupsForUser RemoveUserFromGroup ListAttachedUserPolicies DetachUserPolicy ListUserPolicies DeleteUserPolicy DeleteUser"; s.ops() != want {
+	if want := "DeleteUser ListAccessKeys DeleteAccessKey ListMFADevices DeactivateMFADevice ListGroupsForUser RemoveUserFromGroup ListAttachedUserPolicies DetachUserPolicy ListUserPolicies DeleteUserPolicy DeleteUser"; s.ops() != want {
 		t.Errorf("called %s", s.ops())
 	}
 }

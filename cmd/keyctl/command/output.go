@@ -97,6 +97,9 @@ func outputTopic() *cobra.Command {
   audit verify                 Valid, Origin, Size, Root, CheckpointSize,
                                CheckpointRoot, Segments; if it is not valid,
                                Problem, File, Line, Record (from 0)
+  mfa create                   SerialNumber, Base32StringSeed, QRCodePNG (a PNG)
+  mfa enable, resync, remove   UserName, SerialNumber
+  mfa list                     MFADevices: UserName, SerialNumber, EnableDate
   user create, show            UserName, UserId, Arn, Path, CreateDate, Tags …;
                                show: Groups, AttachedPolicies, PolicyNames,
                                AccessKeys

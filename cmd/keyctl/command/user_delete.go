@@ -60,6 +60,15 @@ func (cl *client) emptyUser(ctx context.Context, name string) error {
 			return err
 		}
 	}
+	devices, err := cl.listMFA(ctx, name)
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		if _, err := cl.iam.DeactivateMFADevice(ctx, &iam.DeactivateMFADeviceInput{UserName: &name, SerialNumber: d.SerialNumber}); err != nil {
+			return err
+		}
+	}
 	groups, err := cl.groupsOf(ctx, name)
 	if err != nil {
 		return err

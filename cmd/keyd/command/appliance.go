@@ -18,6 +18,7 @@ import (
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/internal/durable"
 	"github.com/keyd-hsm/keyd/kms"
+	"github.com/keyd-hsm/keyd/mfa"
 	"github.com/keyd-hsm/keyd/server"
 	"github.com/keyd-hsm/keyd/store"
 	"github.com/keyd-hsm/keyd/store/bolt"
@@ -231,11 +232,14 @@ func openAppliance(ctx context.Context, o opening) (_ *appliance, err error) {
 	if err != nil {
 		return nil, usage(err, "name the file of a JSON Web Key Set for each issuer")
 	}
+	devices := mfa.New(mfa.Config{
+		Account: a.account, DB: a.db, IAM: a.iam, Seeds: a.kms, Clock: o.clock, RealTime: time.Now,
+	})
 	sessions := sts.New(sts.Config{
-		Account: a.account, IAM: a.iam, Sealer: a.kms, Clock: o.clock, RealTime: time.Now, IssuerKeys: issuers.Keys,
+		Account: a.account, IAM: a.iam, Sealer: a.kms, MFA: devices, Clock: o.clock, RealTime: time.Now, IssuerKeys: issuers.Keys,
 	})
 	a.server, err = server.New(ctx, server.Config{
-		Account: a.account, Region: o.region, State: a.db, KMS: a.kms, IAM: a.iam, STS: sessions,
+		Account: a.account, Region: o.region, State: a.db, KMS: a.kms, IAM: a.iam, STS: sessions, MFA: devices,
 		Gate: authz.New(a.account, a.iam, a.kms, o.guardrails), Log: a.log, Clock: o.clock, SignatureClock: time.Now,
 		Logger: o.logger, Metrics: o.metrics, Timeout: o.timeout,
 	})

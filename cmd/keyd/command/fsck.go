@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyd-hsm/keyd/audit"
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
+	"github.com/keyd-hsm/keyd/mfa"
 	"github.com/keyd-hsm/keyd/server"
 	"github.com/keyd-hsm/keyd/store"
 	"github.com/keyd-hsm/keyd/store/bolt"
@@ -62,7 +64,7 @@ func runFsck(ctx context.Context, dir string, out io.Writer) error {
 	var problems []string
 	waiting := 0
 	err = db.View(ctx, func(tx store.Tx) error {
-		problems = append(kms.Fsck(tx), iam.Fsck(tx)...)
+		problems = slices.Concat(kms.Fsck(tx), iam.Fsck(tx), mfa.Fsck(tx))
 		n, more := server.Fsck(tx, report.Tree.N)
 		waiting, problems = n, append(problems, more...)
 		return nil

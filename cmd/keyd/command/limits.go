@@ -22,6 +22,8 @@ type LimitsConfig struct {
 	KeyPolicyBytes int `yaml:"key_policy_bytes"`
 	// AccessKeysPerUser: 2.
 	AccessKeysPerUser int `yaml:"access_keys_per_user"`
+	// MFADevicesPerUser: 8.
+	MFADevicesPerUser int `yaml:"mfa_devices_per_user"`
 	// VersionsPerPolicy: 5.
 	VersionsPerPolicy int `yaml:"versions_per_policy"`
 	// TagsPerIdentity, of a user, role, policy or provider: 50.
@@ -60,7 +62,7 @@ func (l LimitsConfig) keys() kms.Limits {
 
 func (l LimitsConfig) identities() iam.Limits {
 	return iam.Limits{
-		AccessKeysPerUser: l.AccessKeysPerUser, VersionsPerPolicy: l.VersionsPerPolicy, Tags: l.TagsPerIdentity,
+		AccessKeysPerUser: l.AccessKeysPerUser, MFADevicesPerUser: l.MFADevicesPerUser, VersionsPerPolicy: l.VersionsPerPolicy, Tags: l.TagsPerIdentity,
 		AttachedPolicies: l.AttachedPolicies, PolicySize: l.PolicySize, InlineSize: l.InlineSize,
 	}
 }

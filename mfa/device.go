@@ -1,0 +1,169 @@
+package mfa
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/keyd-hsm/keyd/iam"
+	"github.com/keyd-hsm/keyd/store"
+)
+
+// Where records stand in the store.
+const (
+	devices  = "mfa/device/"   // <path and name>: Device
+	failures = "mfa/failures/" // <owner>: Failures of all devices of the owner
+)
+
+// Device is a virtual MFA device. It is shared and must not be changed.
+type Device struct {
+	Version int               `json:"v"`
+	Name    string            `json:"name"`
+	Path    string            `json:"path"` // "/" or "/a/b/"
+	Account string            `json:"account"`
+	Created time.Time         `json:"created"`
+	Tags    map[string]string `json:"tags,omitempty"`
+	// Wrapped is the seed, wrapped under the domain key of that id.
+	Domain  string `json:"domain"`
+	Wrapped []byte `json:"wrapped"`
+	// Owner is the unique id of the user who has it, the account for the root user,
+	// and "" while nobody has; Enabled is since when.
+	Owner   string    `json:"owner,omitempty"`
+	Enabled time.Time `json:"enabled,omitzero"`
+	// Last is the step of the last code that was spent: none at or before it is
+	// good any more, whoever has the device.
+	Last int64 `json:"last,omitempty"`
+	// Drift is by how many steps the device's clock is ahead.
+	Drift    int64    `json:"drift,omitempty"`
+	Failures Failures `json:"failures,omitzero"`
+}
+
+// Serial is the device's serial number, which is its ARN.
+func (d *Device) Serial() string { return arnPrefix(d.Account) + d.Path + d.Name }
+
+func arnPrefix(account string) string { return "arn:aws:iam::" + account + ":mfa" }
+
+// Codes of refusals beside those of package iam, in AWS's words.
+const (
+	CodeInvalidCode = "InvalidAuthenticationCode"
+	maxSerial       = 256 // characters of a serial number, in every operation that takes one
+)
+
+// statuses are the HTTP statuses that AWS gives codes.
+var statuses = map[string]int{
+	iam.CodeNoSuchEntity: 404, iam.CodeAlreadyExists: 409, iam.CodeDeleteConflict: 409, iam.CodeValidation: 400, CodeInvalidCode: 403,
+}
+
+func refuse(code, format string, args ...any) *iam.Error {
+	return &iam.Error{Code: code, Message: fmt.Sprintf(format, args...), Status: statuses[code]}
+}
+
+func noSuch(serial string) error {
+	return refuse(iam.CodeNoSuchEntity, "VirtualMFADevice with serial number %s does not exist.", serial)
+}
+
+// Device finds a device by its serial number; NoSuchEntity if there is none. The
+// record is the caller's own.
+func (s *Service) Device(tx Tx, serial string) (*Device, error) {
+	place, ok := strings.CutPrefix(serial, arnPrefix(s.Account)+"/")
+	if !ok || place == "" || len(serial) > maxSerial {
+		return nil, noSuch(serial)
+	}
+	b, err := tx.Get(devices + place)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, noSuch(serial)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d := new(Device)
+	if err := json.Unmarshal(b, d); err != nil {
+		return nil, fmt.Errorf("record %s%s: %w", devices, place, err)
+	}
+	return d, nil
+}
+
+func (s *Service) put(tx Tx, d *Device) error {
+	return put(tx, devices+strings.TrimPrefix(d.Path, "/")+d.Name, d)
+}
+
+func put(tx Tx, path string, record any) error {
+	b, err := json.Marshal(record)
+	if err != nil {
+		return err
+	}
+	return tx.Put(path, b)
+}
+
+// Create stores a device that Draft made. EntityAlreadyExists if its name is taken.
+func (s *Service) Create(tx Tx, d *Device) error {
+	switch _, err := s.Device(tx, d.Serial()); {
+	case err == nil:
+		return refuse(iam.CodeAlreadyExists,
+			"MFADevice entity at the same path and name already exists. Delete the existing object, and try again.")
+	case !isNoSuch(err):
+		return err
+	}
+	return s.put(tx, d)
+}
+
+func isNoSuch(err error) bool {
+	var refusal *iam.Error
+	return errors.As(err, &refusal) && refusal.Code == iam.CodeNoSuchEntity
+}
+
+// Delete removes a device that nobody has and returns what it was; DeleteConflict
+// if somebody has it.
+func (s *Service) Delete(tx Tx, serial string) (*Device, error) {
+	d, err := s.Device(tx, serial)
+	if err != nil {
+		return nil, err
+	}
+	if d.Owner != "" {
+		return nil, refuse(iam.CodeDeleteConflict, "MFA VirtualDevice in use. Must deactivate first.")
+	}
+	return d, tx.Delete(devices + strings.TrimPrefix(d.Path, "/") + d.Name)
+}
+
+// List gives one page of the devices that wanted picks, by path and name.
+func (s *Service) List(tx Tx, wanted func(*Device) bool, p iam.Page) ([]*Device, string, error) {
+	return iam.List(tx, devices, p, func(_ string, value []byte) (*Device, bool, error) {
+		d := new(Device)
+		if err := json.Unmarshal(value, d); err != nil {
+			return nil, false, err
+		}
+		return d, wanted(d), nil
+	})
+}
+
+// Count is the number of devices, whoever has them.
+func (s *Service) Count(tx Tx) (n int32) {
+	for range tx.Scan(devices, "") {
+		n++
+	}
+	return n
+}
+
+// Tag puts tags on a device.
+func (s *Service) Tag(tx Tx, serial string, tags []iam.Tag) error {
+	d, err := s.Device(tx, serial)
+	if err != nil {
+		return err
+	}
+	if d.Tags, err = s.IAM.Tagged(d.Tags, tags); err != nil {
+		return err
+	}
+	return s.put(tx, d)
+}
+
+// Untag takes tags off a device; keys that are not there are no error.
+func (s *Service) Untag(tx Tx, serial string, keys []string) error {
+	d, err := s.Device(tx, serial)
+	if err != nil {
+		return err
+	}
+	d.Tags = iam.Untagged(d.Tags, keys)
+	return s.put(tx, d)
+}
