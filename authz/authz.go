@@ -71,12 +71,15 @@ type Gate struct {
 	iam        *iam.Service
 	keys       *kms.Service
 	guardrails Guardrails
-	sessions   compiled
+	sessions   policy.Cache
 }
 
 // New makes the gate of an account.
 func New(account string, identities *iam.Service, keys *kms.Service, g Guardrails) *Gate {
-	return &Gate{account: account, iam: identities, keys: keys, guardrails: g}
+	return &Gate{
+		account: account, iam: identities, keys: keys, guardrails: g,
+		sessions: policy.Cache{Name: "session policy", Kind: policy.Session},
+	}
 }
 
 // Decide allows when there is at least one check and every one is allowed. The
@@ -173,7 +176,7 @@ func (g *Gate) gatherCaller(ctx context.Context, p iam.Principal, in *policy.Pol
 		return nil
 	}
 	for _, text := range p.Session.Policies {
-		limit, err := g.sessions.session(text)
+		limit, err := g.sessions.Load(text)
 		if err != nil {
 			return err
 		}

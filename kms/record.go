@@ -110,9 +110,12 @@ func (s *Service) loadKey(tx Tx, region, id string) (*Key, error) {
 	return k, nil
 }
 
+// keyPolicies are the key policies in use, compiled: most keys have the default one.
+var keyPolicies = policy.Cache{Name: PolicyName, Kind: policy.Key}
+
 // compile makes the key policy ready to be asked.
 func (k *Key) compile() {
-	p, err := policy.Load(PolicyName, []byte(k.Policy), policy.Key)
+	p, err := keyPolicies.Load(k.Policy)
 	if err != nil {
 		p = policy.Unreadable(PolicyName, policy.Key)
 	}

@@ -34,8 +34,10 @@ const (
 	// requests, and one in six goes beyond the first 4,096.
 	zipfExponent = 1.1
 	// mixedRequests is how many are signed for a mix; each connection begins at
-	// another.
-	mixedRequests = 30_000
+	// another. A signature is good for five minutes, and so is the mix.
+	mixedRequests = 100_000
+	// warmMix is how many measurements' time the mix runs before it is measured.
+	warmMix = 4
 )
 
 // keysReport is what an appliance with many keys was seen to do.
@@ -163,7 +165,7 @@ func pages(ctx context.Context, d *daemon, want int) (time.Duration, error) {
 
 // compareMixes measures Encrypt with few keys and with all, in turns.
 func compareMixes(ctx context.Context, o options, d *daemon, ids []string) (float64, error) {
-	few, err := signMix(ctx, d, mixedRequests/30, func() string { return ids[rand.IntN(fewKeys)] }) //nolint:gosec // G404: a load, not a secret
+	few, err := signMix(ctx, d, mixedRequests/100, func() string { return ids[rand.IntN(fewKeys)] }) //nolint:gosec // G404: a load, not a secret
 	if err != nil {
 		return 0, err
 	}
@@ -172,8 +174,8 @@ func compareMixes(ctx context.Context, o options, d *daemon, ids []string) (floa
 	if err != nil {
 		return 0, err
 	}
-	// Once through the mix, so that caches hold what they would after some minutes.
-	if _, err := load(ctx, d.mixed(ctx, all), o.many, o.each); err != nil {
+	// So that caches hold what they would after some minutes.
+	if _, err := load(ctx, d.mixed(ctx, all), o.many, warmMix*o.each); err != nil {
 		return 0, err
 	}
 	var ratios []float64

@@ -67,7 +67,7 @@ type TokenConfig struct {
 	PINFile string `yaml:"pin_file"`
 	// MaxSessions bounds the calls that are in the token at a time. Default: 16.
 	MaxSessions int `yaml:"max_sessions"`
-	// MaxHandles bounds the unwrapped keys kept in the token. Default: 4096.
+	// MaxHandles bounds the unwrapped keys kept in the token. Default: 10240.
 	MaxHandles int `yaml:"max_handles"`
 }
 
