@@ -1,15 +1,14 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	kmsclient "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
@@ -25,13 +24,17 @@ const (
 type shared struct {
 	mu       sync.Mutex
 	keys     []string
+	ciphers  []string // those of the keys that encrypt
 	messages []message
 }
 
-func (s *shared) addKey(id string) {
+func (s *shared) addKey(id string, encrypts bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keys = append(s.keys, id)
+	if encrypts {
+		s.ciphers = append(s.ciphers, id)
+	}
 }
 
 func (s *shared) addMessage(m message) {
@@ -44,8 +47,8 @@ func (s *shared) addMessage(m message) {
 func (s *shared) pick(rng *rand.Rand) (key string, m *message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.keys) > 0 {
-		key = s.keys[rng.IntN(len(s.keys))]
+	if len(s.ciphers) > 0 {
+		key = s.ciphers[rng.IntN(len(s.ciphers))]
 	}
 	if len(s.messages) > 0 {
 		m = &s.messages[rng.IntN(len(s.messages))]
@@ -67,13 +70,14 @@ type client struct {
 	keys    []*keyModel
 	aliases map[string][]string // the key ids that each may point at, "" for not there
 	unborn  []string            // descriptions of keys whose CreateKey was not answered
+	grants  map[string]string   // ids of grants by name
 	count   int                 // makes texts unique
 }
 
 func newClient(t *testing.T, n int, seed uint64, all *shared) *client {
 	return &client{
 		t: t, rng: rand.New(rand.NewPCG(seed, uint64(n))), name: fmt.Sprintf("client-%d", n),
-		all: all, aliases: make(map[string][]string),
+		all: all, aliases: make(map[string][]string), grants: make(map[string]string),
 	}
 }
 
@@ -99,7 +103,7 @@ func (c *client) step(ctx context.Context) bool {
 	}
 	k := c.keys[c.rng.IntN(len(c.keys))]
 	alias := fmt.Sprintf("alias/%s/%d", c.name, c.rng.IntN(crashNames))
-	switch c.rng.IntN(14) {
+	switch c.rng.IntN(20) {
 	case 0:
 		return c.describe(ctx, k)
 	case 1, 2:
@@ -114,6 +118,8 @@ func (c *client) step(ctx context.Context) bool {
 		return c.pointAlias(ctx, alias, k)
 	case 7:
 		return c.deleteAlias(ctx, alias)
+	case 8, 9, 10, 11, 12, 13:
+		return c.feature(ctx, k)
 	}
 	return c.crypto(ctx)
 }
@@ -132,21 +138,34 @@ func (c *client) answer(operation string, err error, want string) bool {
 
 func (c *client) createKey(ctx context.Context) bool {
 	text := c.text()
-	out, err := c.kms.CreateKey(ctx, &kmsclient.CreateKeyInput{Description: &text})
+	kind := kindSymmetric
+	if len(c.keys) > 0 { // the first is one that everybody can use
+		kind = []keyKind{kindSymmetric, kindSymmetric, kindPair, kindRelated, kindImported}[c.rng.IntN(5)]
+	}
+	in := &kmsclient.CreateKeyInput{Description: &text}
+	switch kind {
+	case kindPair:
+		in.KeySpec, in.KeyUsage = types.KeySpecEccNistP256, types.KeyUsageTypeSignVerify
+	case kindRelated:
+		in.MultiRegion = aws.Bool(true)
+	case kindImported:
+		in.Origin = types.OriginTypeExternal
+	}
+	out, err := c.kms.CreateKey(ctx, in)
 	if !c.answer("CreateKey", err, "") {
 		c.unborn = append(c.unborn, text)
 		return false
 	}
 	if err == nil {
-		c.adopt(*out.KeyMetadata.KeyId, text)
+		c.adopt(*out.KeyMetadata.KeyId, newState(kind, text))
 	}
 	return true
 }
 
 // adopt makes a new key one of the client's.
-func (c *client) adopt(id, description string) {
-	c.keys = append(c.keys, &keyModel{id: id, may: []keyState{{types.KeyStateEnabled, description}}})
-	c.all.addKey(id)
+func (c *client) adopt(id string, at keyState) {
+	c.keys = append(c.keys, &keyModel{id: id, may: []keyState{at}})
+	c.all.addKey(id, at.kind == kindSymmetric || at.kind == kindRelated)
 }
 
 // change notes what a call on a key has done, or may have done.
@@ -164,31 +183,32 @@ func (c *client) change(operation string, k *keyModel, err error, want string, a
 
 // kept is the answer to changes that a key waiting for its deletion refuses.
 func (k *keyModel) kept() string {
-	if k.at().state == types.KeyStatePendingDeletion {
+	if k.at().leaving() {
 		return "KMSInvalidStateException"
 	}
 	return ""
 }
 
 func (c *client) describe(ctx context.Context, k *keyModel) bool {
-	text := c.text()
-	_, err := c.kms.UpdateKeyDescription(ctx, &kmsclient.UpdateKeyDescriptionInput{KeyId: &k.id, Description: &text})
-	return c.change("UpdateKeyDescription", k, err, k.kept(), keyState{k.at().state, text})
+	after := k.at()
+	after.description = c.text()
+	_, err := c.kms.UpdateKeyDescription(ctx, &kmsclient.UpdateKeyDescriptionInput{KeyId: &k.id, Description: &after.description})
+	return c.change("UpdateKeyDescription", k, err, k.kept(), after)
 }
 
 func (c *client) enable(ctx context.Context, k *keyModel) bool {
 	_, err := c.kms.EnableKey(ctx, &kmsclient.EnableKeyInput{KeyId: &k.id})
-	return c.change("EnableKey", k, err, k.kept(), keyState{types.KeyStateEnabled, k.at().description})
+	return c.change("EnableKey", k, err, k.switched(), k.at().in(types.KeyStateEnabled))
 }
 
 func (c *client) disable(ctx context.Context, k *keyModel) bool {
 	_, err := c.kms.DisableKey(ctx, &kmsclient.DisableKeyInput{KeyId: &k.id})
-	return c.change("DisableKey", k, err, k.kept(), keyState{types.KeyStateDisabled, k.at().description})
+	return c.change("DisableKey", k, err, k.switched(), k.at().in(types.KeyStateDisabled))
 }
 
 func (c *client) schedule(ctx context.Context, k *keyModel) bool {
 	_, err := c.kms.ScheduleKeyDeletion(ctx, &kmsclient.ScheduleKeyDeletionInput{KeyId: &k.id})
-	return c.change("ScheduleKeyDeletion", k, err, k.kept(), keyState{types.KeyStatePendingDeletion, k.at().description})
+	return c.change("ScheduleKeyDeletion", k, err, k.kept(), k.at().scheduled())
 }
 
 func (c *client) cancel(ctx context.Context, k *keyModel) bool {
@@ -197,7 +217,7 @@ func (c *client) cancel(ctx context.Context, k *keyModel) bool {
 		want = ""
 	}
 	_, err := c.kms.CancelKeyDeletion(ctx, &kmsclient.CancelKeyDeletionInput{KeyId: &k.id})
-	return c.change("CancelKeyDeletion", k, err, want, keyState{types.KeyStateDisabled, k.at().description})
+	return c.change("CancelKeyDeletion", k, err, want, k.at().cancelled())
 }
 
 // pointAlias creates an alias, or points it at another key where it is there.
@@ -209,6 +229,9 @@ func (c *client) pointAlias(ctx context.Context, name string, k *keyModel) bool 
 	} else {
 		operation = "UpdateAlias"
 		_, err = c.kms.UpdateAlias(ctx, &kmsclient.UpdateAliasInput{AliasName: &name, TargetKeyId: &k.id})
+		if want == "" && c.isPair(at[0]) != (k.at().kind == kindPair) {
+			want = "ValidationException"
+		}
 	}
 	return c.changeAlias(operation, name, err, want, k.id)
 }
@@ -247,8 +270,11 @@ func (c *client) crypto(ctx context.Context) bool {
 	key, old := c.all.pick(c.rng)
 	m := message{key: key, plaintext: []byte(c.text()), encContext: map[string]string{"by": c.name}}
 	operation := c.rng.IntN(5)
-	if old == nil {
+	switch {
+	case old == nil:
 		operation = 0
+	case old.signed:
+		operation = 4
 	}
 	var err error
 	switch operation {
@@ -280,13 +306,4 @@ func (c *client) crypto(ctx context.Context) bool {
 		c.all.addMessage(m)
 	}
 	return closed(err) || c.answer("use of a key", err, "")
-}
-
-// open decrypts a message and compares.
-func (m *message) open(ctx context.Context, client *kmsclient.Client) error {
-	out, err := client.Decrypt(ctx, &kmsclient.DecryptInput{CiphertextBlob: m.blob, EncryptionContext: maps.Clone(m.encContext)})
-	if err == nil && !bytes.Equal(out.Plaintext, m.plaintext) {
-		err = fmt.Errorf("a ciphertext of key %s opens to something else", m.key)
-	}
-	return err
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	kmsclient "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -20,26 +21,44 @@ import (
 	"github.com/keyd-hsm/keyd/audit"
 )
 
-// What a key is in, as far as changes go.
+// What a key is in, as far as changes go. Keys of all kinds are compared as a
+// whole, so whatever is here is neither lost nor made up by a crash.
 type keyState struct {
 	state       types.KeyState
 	description string
+	kind        keyKind
+	tag         string // value of the tag crashTag; "" without
+	grants      string // names of the grants, sorted
+	rotations   int    // on demand
+	replica     bool   // there is one in crashReplica
+	imported    bool   // of an imported key: its material is there
 }
+
+type keyKind string
+
+const (
+	kindSymmetric keyKind = "symmetric"
+	kindPair      keyKind = "pair"
+	kindRelated   keyKind = "multi-Region"
+	kindImported  keyKind = "imported"
+)
 
 // A keyModel is what a client knows of a key that it alone changes. After a
 // change that was not answered there are two states that it may be in.
 type keyModel struct {
-	id  string
-	may []keyState
+	id     string
+	may    []keyState
+	params *kmsclient.GetParametersForImportOutput // for its import; nil: not asked for yet
 }
 
 // at is the state of a key that is known for sure.
 func (k *keyModel) at() keyState { return k.may[0] }
 
-// A message is an acknowledged ciphertext.
+// A message is an acknowledged ciphertext, or a signature.
 type message struct {
 	key        string
 	blob       []byte
+	signed     bool
 	plaintext  []byte
 	encContext map[string]string
 }
@@ -116,6 +135,7 @@ type ledger struct {
 	ids      map[string]bool
 	keys     map[string]keyState
 	aliases  map[string]string // key id by name
+	grants   map[string]string // name by grant id
 }
 
 // event is the part of an audit event that matters here.
@@ -124,17 +144,24 @@ type event struct {
 
 	Resources         []struct{ ARN string }
 	RequestParameters struct {
-		AliasName, TargetKeyID, Description string
+		AliasName, TargetKeyID, Description, Name, GrantID string
+		Tags                                               []struct{ TagValue string }
 	}
 	ResponseElements struct {
-		KeyMetadata struct{ Description string }
+		GrantID     string
+		KeyMetadata struct {
+			Description string
+			KeySpec     types.KeySpec
+			Origin      types.OriginType
+			MultiRegion bool
+		}
 	}
 }
 
 func newLedger(dir string) *ledger {
 	return &ledger{
 		dir: filepath.Join(dir, "audit"), requests: make(map[string]event), ids: make(map[string]bool),
-		keys: make(map[string]keyState), aliases: make(map[string]string),
+		keys: make(map[string]keyState), aliases: make(map[string]string), grants: make(map[string]string),
 	}
 }
 
@@ -173,15 +200,35 @@ func (l *ledger) apply(e event) {
 	k := l.keys[id]
 	switch e.EventName {
 	case "CreateKey":
-		k = keyState{types.KeyStateEnabled, e.ResponseElements.KeyMetadata.Description}
+		m := e.ResponseElements.KeyMetadata
+		k = newState(kindOf(m.KeySpec, m.Origin, m.MultiRegion), m.Description)
 	case "UpdateKeyDescription":
 		k.description = e.RequestParameters.Description
 	case "EnableKey":
 		k.state = types.KeyStateEnabled
-	case "DisableKey", "CancelKeyDeletion":
+	case "DisableKey":
 		k.state = types.KeyStateDisabled
+	case "CancelKeyDeletion":
+		k = k.cancelled()
 	case "ScheduleKeyDeletion":
-		k.state = types.KeyStatePendingDeletion
+		k = k.scheduled()
+	case "TagResource":
+		k.tag = e.RequestParameters.Tags[0].TagValue
+	case "UntagResource":
+		k.tag = ""
+	case "CreateGrant":
+		l.grants[e.ResponseElements.GrantID] = e.RequestParameters.Name
+		k = k.granted(e.RequestParameters.Name)
+	case "RevokeGrant":
+		k = k.revoked(l.grants[e.RequestParameters.GrantID])
+	case "RotateKeyOnDemand":
+		k.rotations++
+	case "ReplicateKey":
+		k.replica = true
+	case "ImportKeyMaterial":
+		k = k.withMaterial(true)
+	case "DeleteImportedKeyMaterial":
+		k = k.withMaterial(false)
 	case "CreateAlias", "UpdateAlias":
 		l.aliases[e.RequestParameters.AliasName] = e.RequestParameters.TargetKeyID
 		return

@@ -168,7 +168,7 @@ func (c *crashTest) present(ctx context.Context) (map[string]keyState, map[strin
 			if err != nil {
 				c.t.Fatal(err)
 			}
-			keys[*k.KeyId] = keyState{out.KeyMetadata.KeyState, aws.ToString(out.KeyMetadata.Description)}
+			keys[*k.KeyId] = c.stateOf(ctx, out.KeyMetadata)
 		}
 	}
 	for pages := kmsclient.NewListAliasesPaginator(api, &kmsclient.ListAliasesInput{}); pages.HasMorePages(); {
@@ -196,7 +196,7 @@ func (c *client) settle(keys map[string]keyState, aliases map[string]string) {
 	}
 	for id, at := range keys {
 		if slices.Contains(c.unborn, at.description) {
-			c.adopt(id, at.description)
+			c.adopt(id, at)
 		}
 	}
 	c.unborn = nil
@@ -225,7 +225,8 @@ func (c *crashTest) open(ctx context.Context, keys map[string]keyState) {
 	c.checked = len(messages)
 	want := map[types.KeyState]string{
 		types.KeyStateEnabled: "", types.KeyStateDisabled: "DisabledException",
-		types.KeyStatePendingDeletion: "KMSInvalidStateException",
+		types.KeyStatePendingDeletion: "KMSInvalidStateException", types.KeyStatePendingImport: "KMSInvalidStateException",
+		types.KeyStatePendingReplicaDeletion: "KMSInvalidStateException",
 	}
 	for _, m := range look {
 		err := m.open(ctx, c.clients[0].kms)
@@ -241,8 +242,11 @@ func (c *crashTest) revive() {
 	ctx, api := c.t.Context(), c.clients[0].kms
 	for _, client := range c.clients {
 		for _, k := range client.keys {
-			if k.at().state == types.KeyStatePendingDeletion {
+			if k.at().leaving() {
 				client.cancel(ctx, k)
+			}
+			if k.at().kind == kindImported && !k.at().imported {
+				client.importMaterial(ctx, k)
 			}
 			client.enable(ctx, k)
 		}
