@@ -1,4 +1,4 @@
-// Package api describes the AWS services that keyd speaks: which operations
+// Package api describes the AWS services that keyd speaks, and one of its own: which operations
 // they have, how requests and responses are shaped, and what a request must
 // satisfy before anything looks at it.
 //
@@ -6,7 +6,7 @@
 // [Service.Operation] finds an operation by name and makes its empty input, and
 // [Validate], which answers a decoded input as AWS would.
 //
-// The subpackages kmsapi, iamapi, stsapi and trailapi are generated from the
+// The subpackages kmsapi, iamapi, stsapi, trailapi and mfaapi are generated from the
 // models in api/model by `go generate ./api`; this package is the small runtime
 // they share. It does no I/O and holds no state: values of [Service] never
 // change, and everything is safe for concurrent use.
@@ -31,13 +31,13 @@ const (
 
 // Service is one AWS service.
 type Service struct {
-	ID             string   // "KMS", the name SDKs know it by
-	FullName       string   // "AWS Key Management Service"
-	EndpointPrefix string   // "kms", the first label of its host names
-	SigningName    string   // the service of the credential scope
-	APIVersion     string   // "2014-11-01", the Version of a query request
-	Protocol       Protocol // how it is spoken
-	XMLNamespace   string   // xmlns of query responses; empty for JSON
+	ID           string   // "KMS", the name SDKs know it by
+	FullName     string   // "AWS Key Management Service"
+	EventSource  string   // "kms.amazonaws.com", what audit events call it
+	SigningName  string   // the service of the credential scope
+	APIVersion   string   // "2014-11-01", the Version of a query request
+	Protocol     Protocol // how it is spoken
+	XMLNamespace string   // xmlns of query responses; empty for JSON
 	// Targets are what may stand before the dot in X-Amz-Target, the official
 	// one first. Empty for query services.
 	Targets    []string

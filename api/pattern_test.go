@@ -74,7 +74,7 @@ func TestAccountAlias(t *testing.T) {
 // TestModelPatterns compiles every pattern of every model.
 func TestModelPatterns(t *testing.T) {
 	files, err := filepath.Glob("model/*.json")
-	if err != nil || len(files) != 8 {
+	if err != nil || len(files) != 10 {
 		t.Fatalf("models %v, %v", files, err)
 	}
 	type shape struct{ Pattern, RE2 string }

@@ -42,8 +42,12 @@ type Session struct {
 	// PolicyARNs are managed policies that limit likewise, looked up at use.
 	PolicyARNs []string
 	// MFA says whether a code was given; MFAAt when, if it was.
-	MFA            bool
-	MFAAt          time.Time
+	MFA   bool
+	MFAAt time.Time
+	// MFAType, MFAAttested and MFATouch say by which device: see mfa.Proof.
+	MFAType        string
+	MFAAttested    bool
+	MFATouch       string
 	SourceIdentity string
 	// Provider is the identity provider of a federated session.
 	Provider string

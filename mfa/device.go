@@ -25,9 +25,15 @@ type Device struct {
 	Account string            `json:"account"`
 	Created time.Time         `json:"created"`
 	Tags    map[string]string `json:"tags,omitempty"`
-	// Wrapped is the seed, wrapped under the domain key of that id.
-	Domain  string `json:"domain"`
-	Wrapped []byte `json:"wrapped"`
+	// Type is TypeTOTP, TypeHOTP or TypePIV; "" in records of before there were others is TOTP.
+	Type string `json:"type,omitempty"`
+	// OATH is what codes are made by; nil for the default of each, and for PIV.
+	OATH *OATH `json:"oath,omitempty"`
+	// PIV is the key of a PIV device; nil for all others.
+	PIV *PIVKey `json:"piv,omitempty"`
+	// Wrapped is the seed, wrapped under the domain key of that id. None for PIV.
+	Domain  string `json:"domain,omitempty"`
+	Wrapped []byte `json:"wrapped,omitempty"`
 	// Owner is the unique id of the user who has it, the account for the root user,
 	// and "" while nobody has; Enabled is since when.
 	Owner   string    `json:"owner,omitempty"`
@@ -38,6 +44,24 @@ type Device struct {
 	// Drift is by how many steps the device's clock is ahead.
 	Drift    int64    `json:"drift,omitempty"`
 	Failures Failures `json:"failures,omitzero"`
+}
+
+// OATH is how a device makes its codes.
+type OATH struct {
+	Digits    int    `json:"digits"`           // 6 or 8
+	Algorithm string `json:"algorithm"`        // SHA1, SHA256 or SHA512
+	Period    int    `json:"period,omitempty"` // seconds: 30 or 60; none for HOTP
+}
+
+// PIVKey is the key of a PIV device, and what its card attested of it.
+type PIVKey struct {
+	Public      []byte `json:"public"`         // SubjectPublicKeyInfo, DER
+	Slot        string `json:"slot"`           // hexadecimal, as "9a"
+	Card        uint32 `json:"card,omitempty"` // serial number of the card, if attested
+	Attested    bool   `json:"attested,omitempty"`
+	Firmware    string `json:"firmware,omitempty"` // as "5.4.3"
+	PINPolicy   string `json:"pin_policy,omitempty"`
+	TouchPolicy string `json:"touch_policy,omitempty"`
 }
 
 // Serial is the device's serial number, which is its ARN.

@@ -34,7 +34,7 @@ func (s *Server) event(c *call, f *fault) *audit.Event {
 		e.EventName = "Unknown"
 	}
 	if c.service != nil {
-		e.EventSource = c.service.EndpointPrefix + ".amazonaws.com"
+		e.EventSource = c.service.EventSource
 	}
 	e.UserIdentity = userIdentity(c, f)
 	e.SourceIPAddress, e.UserAgent = peer(c.r), printable(c.r.UserAgent())

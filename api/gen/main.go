@@ -22,6 +22,7 @@ var services = []struct{ model, pkg string }{
 	{"iam", "iamapi"},
 	{"sts", "stsapi"},
 	{"cloudtrail", "trailapi"},
+	{"mfa", "mfaapi"},
 }
 
 func main() {

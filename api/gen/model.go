@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type model struct {
 type metadata struct {
 	APIVersion      string   `json:"apiVersion"`
 	EndpointPrefix  string   `json:"endpointPrefix"`
+	EventSource     string   `json:"eventSource"` // our own models only
 	SigningName     string   `json:"signingName"`
 	Protocol        string   `json:"protocol"`
 	ServiceFullName string   `json:"serviceFullName"`
@@ -27,6 +29,11 @@ type metadata struct {
 	TargetPrefix    string   `json:"targetPrefix"`
 	TargetAliases   []string `json:"targetAliases"` // additions only
 	XMLNamespace    string   `json:"xmlNamespace"`
+}
+
+// eventSource is what CloudTrail calls the service.
+func (md *metadata) eventSource() string {
+	return cmp.Or(md.EventSource, md.EndpointPrefix+".amazonaws.com")
 }
 
 type operation struct {

@@ -29,15 +29,17 @@ var rooms = map[string][]string{
 	"store/etcd":      {"store"},
 	"store/storetest": {"store"},
 
-	"iam":    {"policy", "store"},
-	"kms":    {"hsm", "policy", "store"},
-	"mfa":    {"iam", "store"},
-	"sts":    {"iam", "mfa", "store"},
-	"authz":  {"iam", "kms", "policy", "sts"},
-	"server": {"api", "audit", "authz", "iam", "kms", "mfa", "policy", "sts"},
+	"iam":          {"policy", "store"},
+	"kms":          {"hsm", "policy", "store"},
+	"mfa":          {"iam", "mfa/protocol", "store"},
+	"sts":          {"iam", "mfa", "store"},
+	"authz":        {"iam", "kms", "policy", "sts"},
+	"mfa/protocol": {},
+	"mfa/client":   {"mfa/protocol"},
+	"server":       {"api", "audit", "authz", "iam", "kms", "mfa", "mfa/protocol", "policy", "sts"},
 
 	"cmd/keyctl":         {"cmd/keyctl/command"},
-	"cmd/keyctl/command": {"api", "audit", "envelope", "hsm/piv", "policy", "internal/term"},
+	"cmd/keyctl/command": {"api", "audit", "envelope", "hsm/piv", "mfa/client", "mfa/protocol", "policy", "internal/term"},
 	"cmd/keyd":           {"cmd/keyd/command"},
 	"cmd/keyd/command":   {anything},
 	"e2e":                {anything},
@@ -55,7 +57,7 @@ var kept = []struct {
 	// testsFree: _test.go files may import it anywhere.
 	testsFree bool
 }{
-	{"net/http", []string{"server", "cmd/keyctl/command", "cmd/keyd/command", "e2e", "internal/testkit"}, true},
+	{"net/http", []string{"server", "mfa/client", "cmd/keyctl/command", "cmd/keyd/command", "e2e", "internal/testkit"}, true},
 	{"github.com/miekg/pkcs11", []string{"hsm/pkcs11"}, false},
 	{"github.com/ThalesGroup/crypto11", []string{"hsm/pkcs11"}, false},
 	{"github.com/ThalesIgnite/crypto11", []string{"hsm/pkcs11"}, false},
