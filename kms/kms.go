@@ -33,7 +33,7 @@ import (
 type Tx = store.Tx
 
 // maxCached bounds the records kept in memory, about 2 KB each.
-const maxCached = 20_000
+const maxCached = 30_000
 
 // Config is what a Service stands on. Every field is needed unless it says otherwise.
 type Config struct {

@@ -1,7 +1,10 @@
 package pkcs11
 
 import (
+	"strconv"
 	"testing"
+
+	p11 "github.com/miekg/pkcs11"
 
 	"github.com/keyd-hsm/keyd/hsm"
 )
@@ -78,5 +81,46 @@ func TestHandleOfAnotherKind(t *testing.T) {
 	}
 	if h := c.use("k", derives); h == nil || h.object != 2 {
 		t.Errorf("cache holds %+v", h)
+	}
+}
+
+// Keys that were used again stay, however many are used once after them; when they
+// are used no more, they make way.
+func TestHandlesUsedAgainStay(t *testing.T) {
+	const room = 10
+	c := newHandles(room)
+	once := func(from, n int) {
+		for i := range n {
+			key := strconv.Itoa(from + i)
+			c.release(c.add(&handle{key: key, object: p11.ObjectHandle(from + i)}, c.now()))
+		}
+	}
+	cached := func(key string) bool {
+		h := c.use(key, kind{})
+		if h != nil {
+			c.release(h)
+		}
+		return h != nil
+	}
+	once(0, room)
+	if !cached("3") || !cached("4") {
+		t.Fatal("keys that fit are not cached")
+	}
+	once(100, 1000)
+	if !cached("3") || !cached("4") || cached("5") {
+		t.Errorf("after keys used once: 3, 4 and 5 cached: %t %t %t; want true true false", cached("3"), cached("4"), cached("5"))
+	}
+	for i := range room { // ten others, used again
+		once(2000+i, 1)
+		if !cached(strconv.Itoa(2000 + i)) {
+			t.Fatal("a key that was just used is not cached")
+		}
+	}
+	once(3000, room)
+	if cached("3") {
+		t.Error("a key that is used no more stays")
+	}
+	if got := len(c.byKey); got != room || c.once.Len()+c.again.Len() != room {
+		t.Errorf("%d keys cached, %d and %d in lists; want %d", got, c.once.Len(), c.again.Len(), room)
 	}
 }

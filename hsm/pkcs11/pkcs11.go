@@ -53,13 +53,13 @@ type Config struct {
 	// the token's own limit comes before it.
 	MaxSessions int
 	// MaxHandles bounds the unwrapped keys that wait in the token for their
-	// next use; one takes about 8 KB in SoftHSM2. 0 means 10,240.
+	// next use; one takes about 8 KB in SoftHSM2. 0 means 12,288.
 	MaxHandles int
 }
 
 const (
 	defaultSessions = 16
-	defaultHandles  = 10240
+	defaultHandles  = 12288
 )
 
 // complete checks c and fills in what was left to this package.

@@ -12,7 +12,7 @@ import (
 const gcPercent = 400
 
 // memoryLimit is where the collector begins to work harder than gcPercent asks, in
-// bytes of Go's own memory: with 20,000 cached keys five times what is in use would
+// bytes of Go's own memory: with 30,000 cached keys five times what is in use would
 // be some hundred megabytes.
 const memoryLimit = 128 << 20
 
