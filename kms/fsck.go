@@ -53,6 +53,7 @@ func each[T any](f *fsck, prefix string, visit func(name string, record *T)) {
 
 func (f *fsck) checkKeys() {
 	each(f, keyPrefix, func(name string, k *Key) {
+		k.restore(defaultPolicy(k.Account))
 		f.keys[name] = k
 		switch {
 		case name != k.Region+"/"+k.ID || !validKeyID(k.ID):

@@ -35,7 +35,8 @@ type Key struct {
 	Created       time.Time         `json:"created"`
 	DeletionDate  time.Time         `json:"deletion_date,omitzero"`  // zero unless PendingDeletion
 	PendingWindow int               `json:"pending_window,omitzero"` // days; 0 unless PendingDeletion
-	Policy        string            `json:"policy"`                  // the key policy as it was put
+	Policy        string            `json:"policy,omitempty"`        // the key policy as it was put
+	PolicyDefault bool              `json:"policy_default,omitzero"` // only in a record: the policy is the default one, and left out
 	Tags          map[string]string `json:"tags,omitempty"`
 	Current       uint32            `json:"current"` // number of the backing key that is used now; 0 without material
 

@@ -53,6 +53,7 @@ type Config struct {
 // Service is the key management service of one appliance.
 type Service struct {
 	account string
+	policy  string // the default key policy of the account
 	token   hsm.Token
 	db      store.DB
 	clock   func() time.Time
@@ -115,6 +116,7 @@ func (e *WrongTokenError) Error() string {
 func Open(ctx context.Context, cfg Config) (*Service, error) {
 	s := &Service{
 		account: cfg.Account,
+		policy:  defaultPolicy(cfg.Account),
 		token:   cfg.Token,
 		db:      cfg.DB,
 		clock:   cfg.Clock,

@@ -104,7 +104,7 @@ func (s *Service) storeKey(tx Tx, k *Key) error {
 			return err
 		}
 	}
-	return put(tx, keyPath(k.Region, k.ID), k)
+	return putKey(tx, k)
 }
 
 // UpdateKeyDescription replaces the description.

@@ -12,7 +12,9 @@ const PolicyName = "default"
 // DefaultPolicy is the key policy of a key that was created without one: it
 // gives the account's root user every right on the key and leaves the rest to
 // identity policies.
-func (s *Service) DefaultPolicy() string { return string(policy.DefaultKeyPolicy(s.account)) }
+func (s *Service) DefaultPolicy() string { return s.policy }
+
+func defaultPolicy(account string) string { return string(policy.DefaultKeyPolicy(account)) }
 
 // ParsePolicy checks a key policy that somebody wants to save.
 func (s *Service) ParsePolicy(text string) (*policy.Policy, error) {

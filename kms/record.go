@@ -86,6 +86,7 @@ func (s *Service) loadKey(tx Tx, region, id string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.restore(s.policy)
 	k.compile()
 	for path := range tx.Scan(aliasIndexPath(region, id, ""), "") {
 		k.aliases = append(k.aliases, strings.TrimPrefix(path, aliasIndexPath(region, id, "")))
@@ -113,6 +114,23 @@ func (s *Service) loadKey(tx Tx, region, id string) (*Key, error) {
 // keyPolicies are the key policies in use, compiled: most keys have the default one.
 var keyPolicies = policy.Cache{Name: PolicyName, Kind: policy.Key}
 
+// putKey stores a key. The default policy is half of a record and the same for most
+// keys: only that it is the policy is kept.
+func putKey(tx Tx, k *Key) error {
+	record := *k
+	if record.Policy == defaultPolicy(k.Account) {
+		record.Policy, record.PolicyDefault = "", true
+	}
+	return put(tx, keyPath(k.Region, k.ID), &record)
+}
+
+// restore undoes what putKey left out of a record.
+func (k *Key) restore(defaultPolicy string) {
+	if k.PolicyDefault {
+		k.Policy, k.PolicyDefault = defaultPolicy, false
+	}
+}
+
 // compile makes the key policy ready to be asked.
 func (k *Key) compile() {
 	p, err := keyPolicies.Load(k.Policy)
@@ -124,7 +142,7 @@ func (k *Key) compile() {
 
 // touchKey stores a key as it is, so that caches read it anew: what is read with
 // it has changed.
-func touchKey(tx Tx, k *Key) error { return put(tx, keyPath(k.Region, k.ID), k) }
+func touchKey(tx Tx, k *Key) error { return putKey(tx, k) }
 
 // changeKey stores a changed copy of k and returns it. The rotation index follows
 // the key's state and schedule.
@@ -138,5 +156,5 @@ func changeKey(tx Tx, k *Key, change func(*Key)) (*Key, error) {
 	if err := moveDue(tx, rotationPath(k), rotationPath(&changed)); err != nil {
 		return nil, err
 	}
-	return &changed, put(tx, keyPath(k.Region, k.ID), &changed)
+	return &changed, putKey(tx, &changed)
 }

@@ -123,7 +123,7 @@ func (s *Service) ReplicateKey(tx Tx, k *Key, n NewKey) (*Key, error) {
 	replica.Created = s.now()
 	err = errors.Join(
 		tx.Put(relatedPath(k.ID, n.Region), nil),
-		put(tx, keyPath(n.Region, k.ID), &replica),
+		putKey(tx, &replica),
 		s.touchRelated(tx, k))
 	if err != nil {
 		return nil, err
