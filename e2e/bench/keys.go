@@ -35,9 +35,9 @@ const (
 	zipfExponent = 1.1
 	// mixedRequests is how many are signed for a mix; each connection begins at
 	// another. A signature is good for five minutes, and so is the mix.
-	mixedRequests = 100_000
+	mixedRequests = 200_000
 	// warmMix is how many measurements' time the mix runs before it is measured.
-	warmMix = 4
+	warmMix = 15
 )
 
 // keysReport is what an appliance with many keys was seen to do.

@@ -53,13 +53,13 @@ type Config struct {
 	// the token's own limit comes before it.
 	MaxSessions int
 	// MaxHandles bounds the unwrapped keys that wait in the token for their
-	// next use; one takes about 8 KB in SoftHSM2. 0 means 12,288.
+	// next use; one takes about 8 KB in SoftHSM2. 0 means 17,000.
 	MaxHandles int
 }
 
 const (
 	defaultSessions = 16
-	defaultHandles  = 12288
+	defaultHandles  = 17_000
 )
 
 // complete checks c and fills in what was left to this package.

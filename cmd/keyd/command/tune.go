@@ -12,9 +12,9 @@ import (
 const gcPercent = 400
 
 // memoryLimit is where the collector begins to work harder than gcPercent asks, in
-// bytes of Go's own memory: with 30,000 cached keys five times what is in use would
-// be some hundred megabytes.
-const memoryLimit = 128 << 20
+// bytes of Go's own memory: with 30,000 cached keys, which is 40 MB, five times what
+// is in use would be more than the keys in the token's library take.
+const memoryLimit = 96 << 20
 
 // threadsPerCPU counts the goroutines that may run at a time, for each processor.
 // A goroutine inside the token's library or a sync of the disk counts as running
