@@ -54,7 +54,8 @@ type Token interface {
 	DomainKeys(ctx context.Context) ([]string, error)
 
 	// Generate makes a key of type t in the token and returns it wrapped under
-	// the domain key (RFC 5649); nothing of it stays on the token.
+	// the domain key (RFC 5649 where the token is a PKCS#11 one); nothing of it
+	// stays on the token.
 	// ErrNotFound when the domain key is not there.
 	Generate(ctx context.Context, domain string, t KeyType) (wrapped []byte, err error)
 	// GenerateResident makes a key of type t that stays on the token, sensitive
@@ -123,8 +124,9 @@ type KeyType int
 
 // Secrets that compute HMAC with the hash of their name, as long as its output;
 // and key pairs. HMACSHA256 is also the type of backing keys for encryption.
-// HMACSHA1 is for one-time codes, and as long as the hash's block, 64 bytes: a
-// shorter seed filled up with zeros computes the same MACs (RFC 2104, section 2).
+// HMACSHA1, SeedSHA256 and SeedSHA512 are for one-time codes, and as long as the
+// hash's block, 64, 64 and 128 bytes: a shorter seed filled up with zeros computes
+// the same MACs (RFC 2104, section 2).
 const (
 	HMACSHA256 KeyType = iota + 1
 	HMACSHA224
@@ -139,6 +141,8 @@ const (
 	Secp256k1
 	Ed25519
 	HMACSHA1
+	SeedSHA256
+	SeedSHA512
 )
 
 // Use says what the private key of a pair may do; secrets have none.

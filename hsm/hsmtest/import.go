@@ -8,7 +8,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1"
 	"crypto/x509"
 	"encoding/asn1"
 	"slices"
@@ -60,15 +59,19 @@ func imports(t *testing.T, token hsm.Token, of hsm.KeyType, u hsm.Use, e hsm.Env
 
 var secrets = map[hsm.KeyType]crypto.Hash{
 	hsm.HMACSHA224: crypto.SHA224, hsm.HMACSHA256: crypto.SHA256,
-	hsm.HMACSHA384: crypto.SHA384, hsm.HMACSHA512: crypto.SHA512, hsm.HMACSHA1: crypto.SHA1,
+	hsm.HMACSHA384: crypto.SHA384, hsm.HMACSHA512: crypto.SHA512,
+	hsm.HMACSHA1: crypto.SHA1, hsm.SeedSHA256: crypto.SHA256, hsm.SeedSHA512: crypto.SHA512,
 }
 
-// secretSize is the length of a secret: that of the hash, but for HMACSHA1.
+// secretSize is the length of a secret: that of the hash, and for seeds that of its
+// block.
 func secretSize(of hsm.KeyType) int {
-	if of == hsm.HMACSHA1 {
-		return sha1.BlockSize
+	hash := secrets[of]
+	switch of {
+	case hsm.HMACSHA1, hsm.SeedSHA256, hsm.SeedSHA512:
+		return hash.New().BlockSize()
 	}
-	return secrets[of].Size()
+	return hash.Size()
 }
 
 // importsSecrets imports secrets in both kinds of envelopes and compares MACs

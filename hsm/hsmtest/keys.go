@@ -1,6 +1,7 @@
 package hsmtest
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -184,11 +185,12 @@ func secretTypes(t *testing.T, token hsm.Token) {
 		if err != nil {
 			t.Fatalf("Generate for %v: %v", hash, err)
 		}
-		if err := token.GenerateResident(t.Context(), hash.String(), of); err != nil {
+		id := fmt.Sprintf("%v of type %d", hash, of)
+		if err := token.GenerateResident(t.Context(), id, of); err != nil {
 			t.Fatalf("GenerateResident for %v: %v", hash, err)
 		}
 		seen := make(map[string]bool)
-		for _, k := range []hsm.Key{{Type: of, Domain: domain, Wrapped: w}, {Type: of, Resident: hash.String()}} {
+		for _, k := range []hsm.Key{{Type: of, Domain: domain, Wrapped: w}, {Type: of, Resident: id}} {
 			for _, data := range []string{"", "data", strings.Repeat("x", 4096)} {
 				first, err := token.MAC(t.Context(), k, []byte(data))
 				if err != nil || len(first) != hash.Size() || seen[string(first)] {

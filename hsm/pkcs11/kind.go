@@ -30,6 +30,8 @@ type shape struct {
 
 var shapes = map[hsm.KeyType]shape{
 	hsm.HMACSHA1:   {name: "HMAC-SHA-1 key", secret: 64, hmac: p11.CKM_SHA_1_HMAC, sum: 20},
+	hsm.SeedSHA256: {name: "seed for HMAC-SHA-256", secret: 64, hmac: p11.CKM_SHA256_HMAC, sum: 32},
+	hsm.SeedSHA512: {name: "seed for HMAC-SHA-512", secret: 128, hmac: p11.CKM_SHA512_HMAC, sum: 64},
 	hsm.HMACSHA224: {name: "HMAC-SHA-224 key", secret: 28, hmac: p11.CKM_SHA224_HMAC},
 	hsm.HMACSHA256: {name: "HMAC-SHA-256 key", secret: 32, hmac: p11.CKM_SHA256_HMAC},
 	hsm.HMACSHA384: {name: "HMAC-SHA-384 key", secret: 48, hmac: p11.CKM_SHA384_HMAC},

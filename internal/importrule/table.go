@@ -21,7 +21,7 @@ var rooms = map[string][]string{
 	"audit": {"internal/durable"},
 
 	"hsm/pkcs11":  {"hsm"},
-	"hsm/piv":     {"hsm"},
+	"hsm/piv":     {"hsm", "internal/durable"}, // its token is a file
 	"hsm/hsmtest": {"hsm"},
 	"softhsm":     {"hsm", "hsm/pkcs11"},
 
@@ -47,8 +47,8 @@ var rooms = map[string][]string{
 
 // testsAlso are the rooms that _test.go files of every room may import besides:
 // the real token, sealer and store instead of a mock, the suites that implementations
-// pass, and the kit that starts a whole server.
-var testsAlso = []string{"hsm", "hsm/hsmtest", "hsm/pkcs11", "softhsm", "kms", "store", "store/bolt", "store/storetest", "internal/testkit"}
+// pass, the client by which applications ask, and the kit that starts a whole server.
+var testsAlso = []string{"hsm", "hsm/hsmtest", "hsm/pkcs11", "hsm/piv", "softhsm", "kms", "store", "store/bolt", "store/storetest", "internal/testkit", "mfa/client"}
 
 // kept lists packages, with all below them, that only some rooms may import.
 var kept = []struct {
