@@ -36,9 +36,17 @@ type Check struct {
 	// Retires is the grant to be retired: who may, the grant says, and the policy
 	// of its Key does not count (rule 7.7).
 	Retires *kms.Grant
-	MFA     bool   // a code of the caller's came with the request, and was right
+	MFA     *MFA   // what a right code or signature that came with the request proved; nil if none came
 	Facts   []Fact // condition keys of this check, beside those of the request
 	Region  string // where the check is about something in another region than the request's
+}
+
+// MFA is a factor that the caller proved in the request itself, in the words of
+// package mfa. Touch is "" where the device did not attest a touch policy.
+type MFA struct {
+	Type     string
+	Attested bool
+	Touch    string
 }
 
 // A Fact is a condition key with its values, as "iam:PolicyARN" or

@@ -128,7 +128,24 @@ func TestContext(t *testing.T) {
 			`{"NumericEquals":{"aws:MultiFactorAuthAge":"90"}}`:       true,
 			`{"NumericLessThan":{"aws:MultiFactorAuthAge":"90"}}`:     false,
 			`{"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}}`: false,
+			missing("keyd:MFATouchPolicy"):                            true,
 		}.check(t, g, request(with), check)
+	})
+	t.Run("10.1 by an attested security key", func(t *testing.T) {
+		attested := conditions{
+			equals("keyd:MFADeviceType", "PIV"):              true,
+			equals("keyd:MFATouchPolicy", "always"):          true,
+			`{"Bool":{"keyd:MFADeviceAttested":"true"}}`:     true,
+			`{"Bool":{"aws:MultiFactorAuthPresent":"true"}}`: true,
+			equals("keyd:MFADeviceType", "TOTP"):             false,
+		}
+		with := ann
+		with.Session = &iam.Session{Issued: now, MFA: true, MFAAt: now, MFAType: "PIV", MFAAttested: true, MFATouch: "always"}
+		attested.check(t, g, request(with), check)
+		given := check
+		given.MFA = &authz.MFA{Type: "PIV", Attested: true, Touch: "always"}
+		attested.check(t, g, request(ann), given) // the answer came with the request
+		conditions{missing("keyd:MFADeviceType", "keyd:MFADeviceAttested", "keyd:MFATouchPolicy"): true}.check(t, g, request(ann), check)
 	})
 }
 

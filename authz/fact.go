@@ -28,6 +28,9 @@ var (
 	keyTokenIssueTime         = policy.NewConditionKey("aws:TokenIssueTime")
 	keyMultiFactorAuthPresent = policy.NewConditionKey("aws:MultiFactorAuthPresent")
 	keyMultiFactorAuthAge     = policy.NewConditionKey("aws:MultiFactorAuthAge")
+	keyMFADeviceType          = policy.NewConditionKey("keyd:MFADeviceType")
+	keyMFADeviceAttested      = policy.NewConditionKey("keyd:MFADeviceAttested")
+	keyMFATouchPolicy         = policy.NewConditionKey("keyd:MFATouchPolicy")
 	keySourceIdentity         = policy.NewConditionKey("aws:SourceIdentity")
 	keyFederatedProvider      = policy.NewConditionKey("aws:FederatedProvider")
 
@@ -78,7 +81,7 @@ func (f *facts) tags(prefix string, tags map[string]string) {
 
 // context makes the context of a check.
 func (r *Request) context(c Check, owner string) *policy.Context {
-	n := 28 + len(c.Facts) + len(r.Caller.Tags)
+	n := 31 + len(c.Facts) + len(r.Caller.Tags)
 	if c.Key != nil {
 		n += len(c.Key.Tags)
 	}
@@ -140,17 +143,19 @@ func gatherCaller(f *facts, p iam.Principal) {
 	f.tags("aws:PrincipalTag/", p.Tags)
 }
 
-// gatherSession adds what temporary credentials say (rule 10.1), and that a code
-// came with the request itself (rule 10.2).
-func gatherSession(f *facts, s *iam.Session, now time.Time, code bool) {
+// gatherSession adds what temporary credentials say (rule 10.1), and what a factor
+// that came with the request itself does (rule 10.2).
+func gatherSession(f *facts, s *iam.Session, now time.Time, given *MFA) {
 	switch {
-	case code:
+	case given != nil:
 		f.add(keyMultiFactorAuthPresent, policy.Bool(true))
 		f.add(keyMultiFactorAuthAge, policy.Int(0))
+		gatherFactor(f, *given)
 	case s != nil:
 		f.add(keyMultiFactorAuthPresent, policy.Bool(s.MFA))
 		if s.MFA {
 			f.add(keyMultiFactorAuthAge, policy.Int(int64(now.Sub(s.MFAAt)/time.Second)))
+			gatherFactor(f, MFA{s.MFAType, s.MFAAttested, s.MFATouch})
 		}
 	}
 	if s == nil {
@@ -160,6 +165,13 @@ func gatherSession(f *facts, s *iam.Session, now time.Time, code bool) {
 	f.text(keySourceIdentity, s.SourceIdentity)
 	f.text(keyFederatedProvider, s.Provider)
 	f.tags("", s.Context)
+}
+
+// gatherFactor adds which factor was used.
+func gatherFactor(f *facts, m MFA) {
+	f.text(keyMFADeviceType, m.Type)
+	f.add(keyMFADeviceAttested, policy.Bool(m.Attested))
+	f.text(keyMFATouchPolicy, m.Touch)
 }
 
 // principalType is the value of aws:PrincipalType.

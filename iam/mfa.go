@@ -42,6 +42,16 @@ func MFAHolders(tx Tx) func(yield func(owner, serial string) bool) {
 	}
 }
 
+// MayHoldMFA reports whether an owner is there: a user of that unique id, or the
+// root user of the account.
+func MayHoldMFA(tx Tx, owner string) bool {
+	if isAccount(owner) {
+		return true
+	}
+	there, err := exists(tx, uniqueIDs+owner)
+	return err == nil && there
+}
+
 // mfa checks that whoever holds a device is there.
 func (f *fsck) mfa() {
 	for owner, serial := range MFAHolders(f.tx) {

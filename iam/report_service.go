@@ -15,6 +15,7 @@ type serviceName struct{ namespace, name string }
 var serviceNames = []serviceName{
 	{"cloudtrail", "AWS CloudTrail"},
 	{"iam", "AWS Identity and Access Management"},
+	{"keyd", "keyd MFA"},
 	{"kms", "AWS Key Management Service"},
 	{"sts", "AWS Security Token Service"},
 }

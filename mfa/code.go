@@ -2,6 +2,7 @@ package mfa
 
 import (
 	"context"
+	"crypto"
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
@@ -10,58 +11,113 @@ import (
 )
 
 const (
-	stepSeconds = 30
-	codeDigits  = 6
-	codeModulus = 1_000_000 // 10 to the power of codeDigits
 	// window is by how many steps a code may be early or late (RFC 6238, section
 	// 5.2), of what is known of the device's clock.
 	window = 1
 	// reach is how far two consecutive codes are looked for, to find out how a
-	// device's clock goes: a quarter of an hour. Two codes are guessed once in 10^12.
+	// device's clock goes: a quarter of an hour. Two codes are guessed once in 10^10.
 	reach = 30
 	// maxDrift bounds what is learned in small steps; beyond it the device has to be
 	// resynchronized.
 	maxDrift = reach
+	// lookAhead is how many codes of a counter may have been made and not used (RFC
+	// 4226, section 7.4), and resyncAhead the same for two consecutive ones.
+	lookAhead   = 10
+	resyncAhead = 100
 )
 
-// stepOf is the counter of RFC 6238, section 4.2.
-func stepOf(t time.Time) int64 { return t.Unix() / stepSeconds }
+// Algorithms of codes.
+const (
+	SHA1   = "SHA1"
+	SHA256 = "SHA256"
+	SHA512 = "SHA512"
+)
 
-// isCode reports whether text can be a code at all. What cannot is no guess.
+var hashes = map[string]crypto.Hash{SHA1: crypto.SHA1, SHA256: crypto.SHA256, SHA512: crypto.SHA512}
+
+// modulus is 10 to the power of the digits that a code may have.
+var modulus = map[int]uint32{6: 1e6, 8: 1e8}
+
+// hash is that of the codes.
+func (o OATH) hash() crypto.Hash { return hashes[o.Algorithm] }
+
+// step is the counter of RFC 6238, section 4.2.
+func (o OATH) step(t time.Time) int64 { return t.Unix() / int64(o.Period) }
+
+// isCode reports whether text can be a code of any device. What cannot is no guess.
 func isCode(text string) bool {
-	return len(text) == codeDigits && !strings.ContainsFunc(text, func(r rune) bool { return r < '0' || r > '9' })
+	return modulus[len(text)] != 0 && !strings.ContainsFunc(text, func(r rune) bool { return r < '0' || r > '9' })
 }
 
-// A shownCode is what a device shows in one step.
+// A span is steps or counters, from one to another.
+type span struct{ from, to int64 }
+
+// near is where a code of the device is looked for.
+func (d *Device) near(now time.Time) span {
+	if d.Kind() == TypeHOTP {
+		return span{d.Last + 1, d.Last + 1 + lookAhead}
+	}
+	center := d.Codes().step(now) + d.Drift
+	return span{center - window, center + window}
+}
+
+// far is where the first of two consecutive codes is looked for.
+func (d *Device) far(now time.Time) span {
+	if d.Kind() == TypeHOTP {
+		return span{d.Last + 1, d.Last + resyncAhead}
+	}
+	center := d.Codes().step(now)
+	return span{center - reach, center + reach}
+}
+
+// ahead is by how many steps a device that shows the code of a step is ahead.
+func (d *Device) ahead(step int64, now time.Time) int64 {
+	if d.Kind() == TypeHOTP {
+		return 0 // counters know no time
+	}
+	return step - d.Codes().step(now)
+}
+
+// spend notes that the code of a step or counter was used, and how the device's
+// clock goes.
+func (d *Device) spend(step int64, now time.Time) {
+	d.Last = step
+	if drift := d.ahead(step, now); drift >= -maxDrift && drift <= maxDrift {
+		d.Drift = drift
+	}
+}
+
+// A shownCode is what a device shows in one step, or for one counter.
 type shownCode struct {
 	step int64
 	text string
 }
 
-// codes computes in the token what a device shows from one step to another.
-func (s *Service) codes(ctx context.Context, d *Device, from, to int64) ([]shownCode, error) {
+// codes computes in the token what a device shows in a span.
+func (s *Service) codes(ctx context.Context, d *Device, in span) ([]shownCode, error) {
 	var all []shownCode
-	for step := max(from, 0); step <= to; step++ {
-		mac, err := s.Seeds.SeedMAC(ctx, d.Domain, d.Wrapped, binary.BigEndian.AppendUint64(nil, uint64(step)))
+	o := d.Codes()
+	for step := max(in.from, 0); step <= in.to; step++ {
+		mac, err := s.Seeds.SeedMAC(ctx, o.hash(), d.Domain, d.Wrapped, binary.BigEndian.AppendUint64(nil, uint64(step)))
 		if err != nil {
 			return nil, fmt.Errorf("MFA device %s: %w", d.Serial(), err)
 		}
-		all = append(all, shownCode{step, truncate(mac)})
+		all = append(all, shownCode{step, truncate(mac, o.Digits)})
 	}
 	return all, nil
 }
 
-// truncate is the dynamic truncation of RFC 4226, section 5.3, to six digits.
-func truncate(mac []byte) string {
+// truncate is the dynamic truncation of RFC 4226, section 5.3.
+func truncate(mac []byte, digits int) string {
 	offset := mac[len(mac)-1] & 0xf
 	n := binary.BigEndian.Uint32(mac[offset:]) & 0x7fffffff
-	return fmt.Sprintf("%0*d", codeDigits, n%codeModulus)
+	return fmt.Sprintf("%0*d", digits, n%modulus[digits])
 }
 
-// match finds the step, from one to another and after the last that was spent, in
-// which all of given are shown one after the other. It looks at all codes, however
-// soon it knows.
-func match(all []shownCode, from, to, last int64, given ...string) (step int64, ok bool) {
+// match finds the step, in a span and after the last that was spent, from which on
+// all of given are shown one after the other. It looks at all codes, however soon
+// it knows.
+func match(all []shownCode, in span, last int64, given ...string) (step int64, ok bool) {
 	for i := range all {
 		if i+len(given) > len(all) {
 			break
@@ -71,7 +127,7 @@ func match(all []shownCode, from, to, last int64, given ...string) (step int64, 
 			same &= subtle.ConstantTimeCompare([]byte(all[i+j].text), []byte(text))
 		}
 		at := all[i].step
-		if same == 1 && at >= from && at <= to && at > last {
+		if same == 1 && at >= in.from && at <= in.to && at > last {
 			step, ok = at, true
 		}
 	}

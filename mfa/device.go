@@ -1,6 +1,7 @@
 package mfa
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,9 +16,11 @@ import (
 const (
 	devices  = "mfa/device/"   // <path and name>: Device
 	failures = "mfa/failures/" // <owner>: Failures of all devices of the owner
+	recovery = "mfa/recovery/" // <owner>: recoveryCodes
+	standIns = "mfa/stand-in"  // standIn
 )
 
-// Device is a virtual MFA device. It is shared and must not be changed.
+// Device is an MFA device. It is shared and must not be changed.
 type Device struct {
 	Version int               `json:"v"`
 	Name    string            `json:"name"`
@@ -38,8 +41,9 @@ type Device struct {
 	// and "" while nobody has; Enabled is since when.
 	Owner   string    `json:"owner,omitempty"`
 	Enabled time.Time `json:"enabled,omitzero"`
-	// Last is the step of the last code that was spent: none at or before it is
-	// good any more, whoever has the device.
+	// Last is the step or counter of the last code that was spent, one less than the
+	// first counter while none was: none at or before it is good any more, whoever
+	// has the device.
 	Last int64 `json:"last,omitempty"`
 	// Drift is by how many steps the device's clock is ahead.
 	Drift    int64    `json:"drift,omitempty"`
@@ -52,6 +56,25 @@ type OATH struct {
 	Algorithm string `json:"algorithm"`        // SHA1, SHA256 or SHA512
 	Period    int    `json:"period,omitempty"` // seconds: 30 or 60; none for HOTP
 }
+
+// Kind is the device's type, [TypeTOTP] and so on.
+func (d *Device) Kind() string { return cmp.Or(d.Type, TypeTOTP) }
+
+// Codes is how the device makes its codes; the zero OATH for a security key.
+func (d *Device) Codes() OATH {
+	switch {
+	case d.OATH != nil:
+		return *d.OATH
+	case d.Kind() == TypeTOTP:
+		return OATH{Digits: 6, Algorithm: SHA1, Period: 30}
+	case d.Kind() == TypeHOTP:
+		return OATH{Digits: 6, Algorithm: SHA1}
+	}
+	return OATH{}
+}
+
+// Locked reports whether too many wrong answers were given for the device.
+func (d *Device) Locked() bool { return d.Failures.locked() }
 
 // PIVKey is the key of a PIV device, and what its card attested of it.
 type PIVKey struct {
@@ -78,6 +101,7 @@ const (
 // statuses are the HTTP statuses that AWS gives codes.
 var statuses = map[string]int{
 	iam.CodeNoSuchEntity: 404, iam.CodeAlreadyExists: 409, iam.CodeDeleteConflict: 409, iam.CodeValidation: 400, CodeInvalidCode: 403,
+	CodeInvalidInput: 400,
 }
 
 func refuse(code, format string, args ...any) *iam.Error {
@@ -123,11 +147,7 @@ func put(tx Tx, path string, record any) error {
 
 // Create stores a device that Draft made. EntityAlreadyExists if its name is taken.
 func (s *Service) Create(tx Tx, d *Device) error {
-	switch _, err := s.Device(tx, d.Serial()); {
-	case err == nil:
-		return refuse(iam.CodeAlreadyExists,
-			"MFADevice entity at the same path and name already exists. Delete the existing object, and try again.")
-	case !isNoSuch(err):
+	if err := s.free(tx, d.Serial()); err != nil {
 		return err
 	}
 	return s.put(tx, d)
@@ -138,8 +158,8 @@ func isNoSuch(err error) bool {
 	return errors.As(err, &refusal) && refusal.Code == iam.CodeNoSuchEntity
 }
 
-// Delete removes a device that nobody has and returns what it was; DeleteConflict
-// if somebody has it.
+// Delete removes a device that nobody has, its seed with it, and returns what it
+// was; DeleteConflict if somebody has it. After the commit the caller calls Forget.
 func (s *Service) Delete(tx Tx, serial string) (*Device, error) {
 	d, err := s.Device(tx, serial)
 	if err != nil {
@@ -147,6 +167,11 @@ func (s *Service) Delete(tx Tx, serial string) (*Device, error) {
 	}
 	if d.Owner != "" {
 		return nil, refuse(iam.CodeDeleteConflict, "MFA VirtualDevice in use. Must deactivate first.")
+	}
+	if len(d.Wrapped) > 0 {
+		if err := s.Seeds.DropSeed(tx); err != nil {
+			return nil, err
+		}
 	}
 	return d, tx.Delete(devices + strings.TrimPrefix(d.Path, "/") + d.Name)
 }

@@ -28,8 +28,7 @@ func (s *Service) Prove(ctx context.Context, owner, serial, first, second string
 		if d, err = s.assigned(tx, owner, serial); err != nil {
 			return err
 		}
-		_, err = s.mayProve(tx, d)
-		return err
+		return s.mayProve(tx, d)
 	})
 	if err != nil {
 		return Pair{}, err
@@ -37,8 +36,8 @@ func (s *Service) Prove(ctx context.Context, owner, serial, first, second string
 	if !isCode(first) || !isCode(second) {
 		return Pair{}, errCodes
 	}
-	from, to := stepOf(now)-reach, stepOf(now)+reach
-	all, err := s.codes(ctx, d, from, to+1)
+	in := d.far(now)
+	all, err := s.codes(ctx, d, span{in.from, in.to + 1})
 	if err != nil {
 		return Pair{}, err
 	}
@@ -50,15 +49,14 @@ func (s *Service) Prove(ctx context.Context, owner, serial, first, second string
 		if err != nil {
 			return err
 		}
-		user, err := s.mayProve(tx, d)
-		if err != nil {
+		if err := s.mayProve(tx, d); err != nil {
 			return err
 		}
-		step, ok := match(all, from, to, d.Last, first, second)
+		step, ok := match(all, d.far(now), d.Last, first, second)
 		if !ok {
-			return s.failed(tx, d, user, now)
+			return s.failed(tx, now, d.Owner, d)
 		}
-		verdict, p.drift, d.Last = nil, step+1-stepOf(now), step+1
+		verdict, p.drift, d.Last = nil, d.ahead(step+1, now), step+1
 		return s.put(tx, d)
 	})
 	if err == nil {
@@ -92,16 +90,19 @@ func (s *Service) same(tx Tx, p Pair, serial string) (*Device, error) {
 	return d, err
 }
 
-// mayProve refuses tries that come too early, and gives the owner's failures.
-func (s *Service) mayProve(tx Tx, d *Device) (Failures, error) {
+// mayProve refuses tries that come too early, and devices that show no codes.
+func (s *Service) mayProve(tx Tx, d *Device) error {
+	if d.Kind() == TypePIV {
+		return errCodes
+	}
 	user, err := ofOwner(tx, d.Owner)
 	if err != nil {
-		return user, err
+		return err
 	}
 	if err := blocked(s.RealTime(), true, d.Failures, user); err != nil {
-		return user, refuse(CodeInvalidCode, "Authentication code for device is not valid: %v.", err)
+		return refuse(CodeInvalidCode, "Authentication code for device is not valid: %v.", err)
 	}
-	return user, nil
+	return nil
 }
 
 // Enable gives a device, of which p was proved while nobody had it, to an owner.

@@ -17,21 +17,25 @@ type Failures struct {
 
 // What stops guesses: three codes may be wrong one after the other, then each
 // further try has to wait twice as long as the one before, from one second on; and
-// after ten a device is locked, until it is resynchronized or enabled anew. Then 30
-// codes of a million have been good for ten guesses: one chance in 33,000.
+// after ten a device is locked, until somebody unlocks it, it is resynchronized or a
+// recovery code is given. Then 30 codes of a million have been good for ten guesses
+// at a TOTP device of six digits: one chance in 33,000; at one that counts, 110, one
+// in 9,000.
 const (
 	freeFailures = 3
 	lockFailures = 10
 	maxDelay     = time.Hour
 )
 
-// until is when the next try may be made.
-func (f Failures) until() time.Time {
+// wait is how long the next try has to wait, in whole seconds; the delay after a
+// failure is never longer than most.
+func (f Failures) wait(now time.Time, most time.Duration) time.Duration {
 	if f.Count < freeFailures {
-		return time.Time{}
+		return 0
 	}
 	shift := min(f.Count-freeFailures, 12) // 2^12 s is more than maxDelay
-	return f.Last.Add(min(time.Second<<shift, maxDelay))
+	left := f.Last.Add(min(time.Second<<shift, most)).Sub(now)
+	return max(0, (left + time.Second - 1).Truncate(time.Second))
 }
 
 func (f Failures) locked() bool { return f.Count >= lockFailures }
@@ -46,13 +50,13 @@ func (f *Failures) more(now time.Time) {
 
 // A BlockedError says that a code was not looked at: too many were wrong before.
 type BlockedError struct {
-	Locked bool          // until the device is resynchronized
+	Locked bool          // until somebody unlocks it
 	Wait   time.Duration // else: try again after it
 }
 
 func (e *BlockedError) Error() string {
 	if e.Locked {
-		return "too many wrong codes: the MFA device is locked until it is resynchronized"
+		return "too many wrong codes: the MFA device is locked until it is resynchronized or an administrator unlocks it"
 	}
 	return fmt.Sprintf("too many wrong codes: try again in %v", e.Wait)
 }
@@ -60,17 +64,15 @@ func (e *BlockedError) Error() string {
 // blocked refuses a try that comes too early. Whoever proves two codes at once
 // (resync) is not stopped by a lock, only slowed down.
 func blocked(now time.Time, resync bool, all ...Failures) error {
-	var until time.Time
+	var wait time.Duration
 	for _, f := range all {
 		if f.locked() && !resync {
 			return &BlockedError{Locked: true}
 		}
-		if u := f.until(); u.After(until) {
-			until = u
-		}
+		wait = max(wait, f.wait(now, maxDelay))
 	}
-	if now.Before(until) {
-		return &BlockedError{Wait: (until.Sub(now) + time.Second - 1).Truncate(time.Second)}
+	if wait > 0 {
+		return &BlockedError{Wait: wait}
 	}
 	return nil
 }
@@ -90,12 +92,22 @@ func ofOwner(tx Tx, owner string) (f Failures, err error) {
 	return f, json.Unmarshal(b, &f)
 }
 
-// failed counts a wrong code for the device and for its owner.
-func (s *Service) failed(tx Tx, d *Device, owner Failures, now time.Time) error {
-	d.Failures.more(now)
-	if err := s.put(tx, d); err != nil || d.Owner == "" {
+// failed counts a wrong answer for the owner, and for the devices that it might
+// have been of.
+func (s *Service) failed(tx Tx, now time.Time, owner string, looked ...*Device) error {
+	for _, d := range looked {
+		d.Failures.more(now)
+		if err := s.put(tx, d); err != nil {
+			return err
+		}
+	}
+	if owner == "" {
+		return nil
+	}
+	user, err := ofOwner(tx, owner)
+	if err != nil {
 		return err
 	}
-	owner.more(now)
-	return put(tx, failures+d.Owner, owner)
+	user.more(now)
+	return put(tx, failures+owner, user)
 }

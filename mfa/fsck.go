@@ -1,12 +1,15 @@
 package mfa
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/keyd-hsm/keyd/iam"
+	"github.com/keyd-hsm/keyd/store"
 )
 
 // Fsck checks the service's records and returns what is wrong, a line each: every
@@ -16,7 +19,7 @@ func Fsck(tx Tx) (problems []string) {
 	owners := make(map[string]string) // by serial number
 	for path, value := range tx.Scan(devices, "") {
 		var d Device
-		if err := json.Unmarshal(value, &d); err != nil || devices+strings.TrimPrefix(d.Path, "/")+d.Name != path || len(d.Wrapped) == 0 {
+		if err := json.Unmarshal(value, &d); err != nil || devices+strings.TrimPrefix(d.Path, "/")+d.Name != path || d.check() != nil {
 			add("record %s: damaged", path)
 			continue
 		}
@@ -32,9 +35,48 @@ func Fsck(tx Tx) (problems []string) {
 	}
 	for path, value := range tx.Scan(failures, "") {
 		var f Failures
-		if err := json.Unmarshal(value, &f); err != nil || len(iam.MFADevices(tx, strings.TrimPrefix(path, failures))) == 0 {
+		owner := strings.TrimPrefix(path, failures)
+		if err := json.Unmarshal(value, &f); err != nil || len(iam.MFADevices(tx, owner)) == 0 {
 			add("record %s: damaged, or of nobody", path)
 		}
 	}
+	for path, value := range tx.Scan(recovery, "") {
+		var r recoveryCodes
+		if err := json.Unmarshal(value, &r); err != nil || r.check() != nil || !iam.MayHoldMFA(tx, strings.TrimPrefix(path, recovery)) {
+			add("record %s: damaged, or of nobody", path)
+		}
+	}
+	if d, err := readStandIn(tx); err != nil && !errors.Is(err, store.ErrNotFound) || err == nil && len(d.Wrapped) == 0 {
+		add("record %s: damaged", standIns)
+	}
 	return problems
+}
+
+var errDamaged = errors.New("damaged record")
+
+// check refuses a record that the service cannot work with.
+func (d *Device) check() error {
+	if d.Kind() == TypePIV {
+		if d.PIV == nil {
+			return errDamaged
+		}
+		return d.PIV.check()
+	}
+	_, _, err := NewDevice{Type: d.Type, OATH: d.Codes()}.codes()
+	if len(d.Wrapped) == 0 {
+		err = errDamaged
+	}
+	return err
+}
+
+// check refuses a record that no code can be held against.
+func (r *recoveryCodes) check() error {
+	whole := r.Version == 1 && len(r.Salt) == recoverySalt && len(r.Hashes) <= recoveryCount
+	for _, h := range r.Hashes {
+		whole = whole && len(h) == sha256.Size
+	}
+	if !whole {
+		return errDamaged
+	}
+	return nil
 }

@@ -15,7 +15,10 @@ const (
 type Proof struct {
 	Serial      string // "" for a recovery code
 	Type        string
-	Attested    bool   // the device's key was attested at enrolment
-	TouchPolicy string // as attested: "always", "cached", "never"; else ""
-	At          time.Time
+	Attested    bool      // the device's key was attested at enrolment
+	TouchPolicy string    // as attested: "always", "cached", "never"; else ""
+	At          time.Time // by the appliance's clock
 }
+
+// Given reports whether the proof proves anything.
+func (p Proof) Given() bool { return p.Type != "" }

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
+
+	"github.com/keyd-hsm/keyd/iam"
 )
 
 // What Verify refuses, beside *BlockedError.
 var (
-	// ErrDevice: no such device, or not the owner's.
+	// ErrDevice: no such device, or not the owner's, or not one that shows codes.
 	ErrDevice = errors.New("MFA device is not there, or another's")
 	// ErrCode: the code is wrong, too old or too new, or was used before.
 	ErrCode = errors.New("wrong MFA code")
@@ -19,46 +22,157 @@ var (
 // code is spent, and when it returns ErrCode the failure is counted, durably both.
 // It returns ErrDevice, ErrCode or a *BlockedError for what is refused, and other
 // errors when it could not tell, which is no yes either.
-func (s *Service) Verify(ctx context.Context, owner, serial, code string) error {
-	now := s.RealTime()
-	d, err := s.look(ctx, owner, serial, now)
-	if err != nil {
-		return err
-	}
+func (s *Service) Verify(ctx context.Context, owner, serial, code string) (Proof, error) {
 	if !isCode(code) {
-		return ErrCode
+		return Proof{}, ErrCode
 	}
-	center := stepOf(now) + d.Drift
-	all, err := s.codes(ctx, d, center-window, center+window)
-	if err != nil {
-		return err
-	}
-	verdict := ErrCode
-	err = s.DB.Update(ctx, func(tx Tx) error {
-		var err error
-		verdict, err = s.judge(tx, d, now, all, code)
-		return err
+	return s.verify(ctx, owner, code, func(tx Tx) ([]*Device, error) {
+		d, err := s.held(tx, owner, serial)
+		if err == nil && d.Kind() == TypePIV {
+			err = ErrDevice
+		}
+		return []*Device{d}, err
 	})
-	if err != nil {
-		return err
-	}
-	return verdict
 }
 
-// look reads the device and refuses what need not bother the token. That is for
-// speed: what counts is what judge finds.
-func (s *Service) look(ctx context.Context, owner, serial string, now time.Time) (d *Device, err error) {
-	err = s.DB.View(ctx, func(tx Tx) error {
-		if d, err = s.held(tx, owner, serial); err != nil {
-			return err
+// VerifyAny checks a code of any of the owner's devices, or a recovery code, of
+// the accepted types ([TypeTOTP], [TypeHOTP], [TypeRecovery]). It refuses with
+// ErrCode or a *BlockedError, and counts as Verify does, at every device that it
+// looked at.
+//
+// Who is told no more than that it was refused cannot tell why, by the time either:
+// for an owner who is nobody (""), who has no such device, or whose tries come too
+// early, it computes as many codes in the token, of a stand-in, as for somebody with
+// one TOTP device, and waits for a write as well.
+func (s *Service) VerifyAny(ctx context.Context, owner, code string, accept []string) (Proof, error) {
+	if plain, ok := isRecovery(code); ok {
+		if !slices.Contains(accept, TypeRecovery) {
+			return Proof{}, ErrCode
 		}
-		user, err := ofOwner(tx, owner)
+		return s.verifyRecovery(ctx, owner, plain)
+	}
+	if !isCode(code) {
+		return Proof{}, ErrCode
+	}
+	p, err := s.verify(ctx, owner, code, func(tx Tx) ([]*Device, error) { return s.oathOf(tx, owner, accept, len(code)) })
+	if blocked := (*BlockedError)(nil); errors.Is(err, ErrDevice) || errors.As(err, &blocked) {
+		if errors.Is(err, ErrDevice) {
+			err = ErrCode
+		}
+		return Proof{}, errors.Join(err, s.pretend(ctx, true))
+	}
+	return p, err
+}
+
+// oathOf finds the owner's devices of those types that show codes of so many digits;
+// ErrDevice if there is none.
+func (s *Service) oathOf(tx Tx, owner string, types []string, digits int) (list []*Device, err error) {
+	all, err := s.devicesOf(tx, owner)
+	for _, d := range all {
+		if d.Codes().Digits == digits && slices.Contains(types, d.Kind()) {
+			list = append(list, d)
+		}
+	}
+	if err == nil && len(list) == 0 {
+		err = ErrDevice
+	}
+	return list, err
+}
+
+// devicesOf are all devices of an owner; none for "".
+func (s *Service) devicesOf(tx Tx, owner string) (list []*Device, err error) {
+	if owner == "" {
+		return nil, nil
+	}
+	for _, serial := range iam.MFADevices(tx, owner) {
+		d, err := s.Device(tx, serial)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return blocked(now, false, d.Failures, user)
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// A candidate is a device that a code may be of, and what it shows about now.
+type candidate struct {
+	device *Device
+	shown  []shownCode
+}
+
+// verify checks a code of one of the devices that find gives. It asks twice: first
+// to compute what they show, then to decide.
+func (s *Service) verify(ctx context.Context, owner, code string, find func(Tx) ([]*Device, error)) (p Proof, err error) {
+	now := s.RealTime()
+	var seen []*Device
+	err = s.DB.View(ctx, func(tx Tx) (err error) {
+		seen, err = s.open(tx, owner, now, find)
+		return err
 	})
-	return d, err
+	if err != nil {
+		return Proof{}, err // for speed: what counts is what judge finds
+	}
+	list := make([]candidate, len(seen))
+	for i, d := range seen {
+		list[i].device = d
+		if list[i].shown, err = s.codes(ctx, d, d.near(now)); err != nil {
+			return Proof{}, err
+		}
+	}
+	verdict := ErrCode
+	err = s.DB.Update(ctx, func(tx Tx) (err error) {
+		p, verdict = Proof{}, nil
+		open, err := s.open(tx, owner, now, find)
+		if refused(err) {
+			verdict = err
+			return nil
+		}
+		if err == nil {
+			p, verdict, err = s.judge(tx, owner, now, open, list, code)
+		}
+		return err
+	})
+	if err == nil {
+		err = verdict
+	}
+	if err != nil {
+		return Proof{}, err
+	}
+	return p, nil
+}
+
+// refused reports whether an error is a no, and not that it could not be told.
+func refused(err error) bool {
+	var blocked *BlockedError
+	return errors.Is(err, ErrCode) || errors.Is(err, ErrDevice) || errors.As(err, &blocked)
+}
+
+// open are those devices at which the owner may try a code now; a *BlockedError if
+// there is none of those that find gives.
+func (s *Service) open(tx Tx, owner string, now time.Time, find func(Tx) ([]*Device, error)) ([]*Device, error) {
+	all, err := find(tx)
+	if err != nil {
+		return nil, err
+	}
+	user, err := ofOwner(tx, owner)
+	if err != nil {
+		return nil, err
+	}
+	if err := blocked(now, false, user); err != nil {
+		return nil, err
+	}
+	var open []*Device
+	for _, d := range all {
+		if e := blocked(now, false, d.Failures); e == nil {
+			open = append(open, d)
+		} else if err == nil {
+			err = e
+		}
+	}
+	if len(open) > 0 {
+		err = nil
+	}
+	return open, err
 }
 
 // held finds a device that the owner has.
@@ -73,31 +187,41 @@ func (s *Service) held(tx Tx, owner, serial string) (*Device, error) {
 // judge decides on a code and writes down what it decided. Transactions come one
 // after the other: of many tries at once, each finds the failures of those before
 // it, and only the first finds a code unspent.
-func (s *Service) judge(tx Tx, seen *Device, now time.Time, all []shownCode, code string) (verdict, err error) {
-	d, err := s.held(tx, seen.Owner, seen.Serial())
-	if errors.Is(err, ErrDevice) || err == nil && !bytes.Equal(d.Wrapped, seen.Wrapped) {
-		return ErrDevice, nil // gone since, or made anew
+func (s *Service) judge(tx Tx, owner string, now time.Time, open []*Device, list []candidate, code string) (p Proof, verdict, err error) {
+	var looked []*Device
+	var right *Device
+	var at int64
+	for _, c := range list {
+		i := slices.IndexFunc(open, func(d *Device) bool {
+			return d.Serial() == c.device.Serial() && bytes.Equal(d.Wrapped, c.device.Wrapped)
+		})
+		if i < 0 {
+			continue // gone since, or made anew, or blocked
+		}
+		d := open[i]
+		looked = append(looked, d)
+		if step, ok := match(c.shown, d.near(now), d.Last, code); ok && right == nil {
+			right, at = d, step
+		}
 	}
-	if err != nil {
-		return nil, err
+	switch {
+	case right != nil:
+		right.spend(at, now)
+		right.Failures = Failures{}
+		return s.proof(right), nil, errors.Join(s.put(tx, right), tx.Delete(failures+owner))
+	case len(looked) == 0:
+		return p, ErrDevice, nil
 	}
-	user, err := ofOwner(tx, d.Owner)
-	if err != nil {
-		return nil, err
+	return p, ErrCode, s.failed(tx, now, owner, looked...)
+}
+
+// proof is what a right answer by a device proves.
+func (s *Service) proof(d *Device) Proof {
+	p := Proof{Serial: d.Serial(), Type: d.Kind(), At: s.Clock().UTC()}
+	if d.PIV != nil && d.PIV.Attested {
+		p.Attested, p.TouchPolicy = true, d.PIV.TouchPolicy
 	}
-	if err := blocked(now, false, d.Failures, user); err != nil {
-		return err, nil
-	}
-	center := stepOf(now) + d.Drift
-	step, ok := match(all, center-window, center+window, d.Last, code)
-	if !ok {
-		return ErrCode, s.failed(tx, d, user, now)
-	}
-	d.Last, d.Failures = step, Failures{}
-	if drift := step - stepOf(now); drift >= -maxDrift && drift <= maxDrift {
-		d.Drift = drift
-	}
-	return nil, errors.Join(s.put(tx, d), tx.Delete(failures+d.Owner))
+	return p
 }
 
 // Holds reports whether the owner has the device, in the transaction or, with nil,

@@ -113,7 +113,7 @@ func (s *Server) faultOf(c *call, err error) *fault {
 	case errors.As(err, &refusal):
 		return clientFault(c, refusal.Code, refusal.Message)
 	case errors.As(err, &identity):
-		return &fault{code: identity.Code, message: identity.Message, status: identity.Status, sender: true}
+		return identityFault(c, identity)
 	case errors.As(err, &signature):
 		a := signature.JSON()
 		if c.protocol == api.Query {

@@ -8,6 +8,7 @@ import (
 	"github.com/keyd-hsm/keyd/api"
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
+	"github.com/keyd-hsm/keyd/mfa"
 	"github.com/keyd-hsm/keyd/server/sigv4"
 	"github.com/keyd-hsm/keyd/sts"
 )
@@ -47,7 +48,7 @@ type call struct {
 	material   kms.Material // by prepare of a rotation or import
 	fresh      freshKey     // by prepare of CreateAccessKey
 	device     deviceWork   // by prepare of an operation on an MFA device
-	factor     string       // serial number of the MFA device whose code was right, and is spent
+	proof      mfa.Proof    // of the code that came with the request, and is spent; zero if none did
 }
 
 // keys are the keys of the call, for the audit event.

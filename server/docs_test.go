@@ -10,8 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
 
@@ -38,7 +40,7 @@ func TestAuthorizationExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := docSection.FindAllIndex(text, -1)
-	if len(at) != 5 {
+	if len(at) != 6 {
 		t.Fatalf("%d examples", len(at))
 	}
 	for i, from := range at {
@@ -74,6 +76,9 @@ type docRun struct {
 	profiles   map[string]aws.CredentialsProvider
 	ids, shown *strings.Replacer
 	commands   int
+	profile    string            // of the last command
+	phone      *phone            // the MFA device of the example
+	codes      map[string]string // that it showed, by those that the page made up
 }
 
 // console runs a transcript: "$ " begins a command, other lines are what it says.
@@ -83,7 +88,7 @@ func (d *docRun) console(transcript string) {
 	for _, part := range strings.Split("\n"+transcript, "\n$ ")[1:] {
 		command, want, _ := strings.Cut(part, "\n")
 		want = strings.TrimSpace(want)
-		got := d.shown.Replace(d.run(strings.Fields(command), want))
+		got := strings.TrimSpace(d.shown.Replace(d.run(strings.Fields(command), want))) // a message of AWS's ends in a space
 		if d.commands++; got != want {
 			d.t.Errorf("$ %s\n%s\nwant:\n%s", command, got, want)
 		}
@@ -116,6 +121,7 @@ func (d *docRun) run(words []string, want string) string {
 	}
 	in := reflect.New(method.Type().In(1).Elem())
 	query := d.fill(in.Elem(), words[2:])
+	d.profile = profile
 	out := method.Call([]reflect.Value{reflect.ValueOf(d.t.Context()), in})
 	if err, _ := out[1].Interface().(error); err != nil {
 		return refusalText(operation, err)
@@ -162,9 +168,28 @@ func (d *docRun) remember(in, out reflect.Value) {
 		text := func(name string) string { return k.FieldByName(name).Elem().String() }
 		d.profiles[text("UserName")] = testkit.LongTerm(iam.Credentials{ID: text("AccessKeyId"), Secret: iam.Secret(text("SecretAccessKey"))})
 	}
+	if device := out.FieldByName("VirtualMFADevice"); device.IsValid() {
+		made := device.Interface().(*iamtypes.VirtualMFADevice)
+		d.phone = &phone{d.t, d.kit, made.SerialNumber, string(made.Base32StringSeed)}
+	}
+	if in.FieldByName("TokenCode").IsValid() && !in.FieldByName("RoleSessionName").IsValid() {
+		d.profiles[d.profile+"-mfa"] = testkit.Temporary(out.FieldByName("Credentials").Interface().(*types.Credentials))
+	}
 	if name := in.FieldByName("RoleSessionName"); name.IsValid() {
 		d.profiles[name.Elem().String()] = testkit.Temporary(out.FieldByName("Credentials").Interface().(*types.Credentials))
 	}
+}
+
+// code is what the phone showed where the page says that it showed this.
+func (d *docRun) code(onPage string) string {
+	if d.codes == nil {
+		d.codes = make(map[string]string)
+	}
+	if _, ok := d.codes[onPage]; !ok {
+		d.kit.OATHOffset.Add(int64(30 * time.Second)) // each is the next one
+		d.codes[onPage] = *d.phone.code(0)
+	}
+	return d.codes[onPage]
 }
 
 // fill sets the members that the options name and returns the --query.
@@ -181,7 +206,9 @@ func (d *docRun) fill(in reflect.Value, options []string) (query string) {
 		switch name {
 		case "query":
 			query = values[0]
-		case "output":
+		case "output", "bootstrap-method", "outfile": // where the command line leaves what it got
+		case "authentication-code1", "authentication-code2", "token-code":
+			d.set(in.FieldByName(pascal(name)), []string{d.code(values[0])})
 		default:
 			field := in.FieldByName(pascal(name))
 			if !field.IsValid() {
@@ -242,6 +269,9 @@ func pairs(text string) map[string]string {
 func pascal(kebab string) string {
 	var b strings.Builder
 	for _, word := range strings.Split(kebab, "-") {
+		if word == "mfa" {
+			word = "MFA"
+		}
 		b.WriteString(strings.ToUpper(word[:1]) + word[1:])
 	}
 	return b.String()

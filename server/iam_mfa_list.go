@@ -48,6 +48,9 @@ func listDevices(s *Server, c *call, tx kms.Tx, in *iamapi.ListMFADevicesRequest
 
 func listVirtualDevices(s *Server, c *call, tx kms.Tx, in *iamapi.ListVirtualMFADevicesRequest) (*iamapi.ListVirtualMFADevicesResponse, error) {
 	wanted := func(d *mfa.Device) bool {
+		if d.Kind() == mfa.TypePIV {
+			return false // nothing virtual
+		}
 		switch api.Value(in.AssignmentStatus) {
 		case iamapi.AssignmentStatusTypeAssigned:
 			return d.Owner != ""

@@ -93,7 +93,7 @@ func TestServiceLastAccessed(t *testing.T) {
 	}
 	got := []string{services(account + "user/bob"), services(account + "user/carol"), services(account + "group/ops"),
 		services(policyARN), services(shippedRO)}
-	want := []string{"cloudtrail iam@12:00user/bob sts", "kms@12:00user/carol", "kms@12:00user/carol", "kms@13:00role/deploy", "cloudtrail iam kms sts"}
+	want := []string{"cloudtrail iam@12:00user/bob keyd sts", "kms@12:00user/carol", "kms@12:00user/carol", "kms@13:00role/deploy", "cloudtrail iam kms sts"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

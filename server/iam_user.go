@@ -126,8 +126,15 @@ func updateUser(s *Server, _ *call, tx kms.Tx, in *iamapi.UpdateUserRequest) (*n
 	return nil, s.IAM.UpdateUser(tx, *in.UserName, iam.Rename{Name: api.Value(in.NewUserName), Path: api.Value(in.NewPath)})
 }
 
-func deleteUser(s *Server, _ *call, tx kms.Tx, in *iamapi.DeleteUserRequest) (*nothing, error) {
-	return nil, s.IAM.DeleteUser(tx, *in.UserName)
+func deleteUser(s *Server, c *call, tx kms.Tx, in *iamapi.DeleteUserRequest) (*nothing, error) {
+	u, err := s.IAM.User(c.ctx, tx, *in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.IAM.DeleteUser(tx, u.Name); err != nil {
+		return nil, err
+	}
+	return nil, s.MFA.Gone(tx, u.ID)
 }
 
 func listUsers(s *Server, _ *call, tx kms.Tx, in *iamapi.ListUsersRequest) (*iamapi.ListUsersResponse, error) {

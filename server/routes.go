@@ -6,13 +6,14 @@ import (
 	"github.com/keyd-hsm/keyd/api"
 	"github.com/keyd-hsm/keyd/api/iamapi"
 	"github.com/keyd-hsm/keyd/api/kmsapi"
+	"github.com/keyd-hsm/keyd/api/mfaapi"
 	"github.com/keyd-hsm/keyd/api/stsapi"
 	"github.com/keyd-hsm/keyd/api/trailapi"
 )
 
 // services are the services whose operations are known by name. What is not in
 // the table below is answered UnsupportedOperationException or InvalidAction.
-var services = []*api.Service{kmsapi.Service, stsapi.Service, iamapi.Service, trailapi.Service}
+var services = []*api.Service{kmsapi.Service, stsapi.Service, iamapi.Service, trailapi.Service, mfaapi.Service}
 
 // routes is the table of operations: name, access level, what is resolved and
 // authorized, what must be so before the work, and the work.
@@ -43,7 +44,7 @@ func routes() []*route {
 		change(kmsOp("UpdateAlias"), levelWrite, resolveUpdateAlias, updateAlias),
 		change(kmsOp("DeleteAlias"), levelWrite, resolveDeleteAlias, deleteAlias),
 		query(kmsOp("ListAliases"), levelList, resolveListAliases, listAliases),
-	}, slices.Concat(kmsStoreRoutes(), kmsKeyUseRoutes(), kmsGrantRoutes(), kmsTagRoutes(), kmsUsageRoutes(), kmsRotationRoutes(), kmsImportRoutes(), kmsReplicaRoutes(), stsRoutes(), iamEntityRoutes(), iamPolicyRoutes(), iamSimulateRoutes())...)
+	}, slices.Concat(kmsStoreRoutes(), kmsKeyUseRoutes(), kmsGrantRoutes(), kmsTagRoutes(), kmsUsageRoutes(), kmsRotationRoutes(), kmsImportRoutes(), kmsReplicaRoutes(), stsRoutes(), iamEntityRoutes(), iamPolicyRoutes(), iamSimulateRoutes(), mfaRoutes())...)
 }
 
 func kmsOp(name string) api.Operation { return operation(kmsapi.Service, name) }

@@ -79,6 +79,9 @@ type Server struct {
 	verifier *sigv4.Verifier
 	keys     *accessKeys
 	outbox   outbox
+	// challenges are those of the MFA socket, sessions those of CreateSessionChallenge:
+	// one crowd does not keep the other out.
+	challenges, sessions *mfa.Challenges
 
 	// commits counts changes; settled is held for reading while an answer that
 	// was checked against the present state is on its way to the audit log. A
@@ -100,6 +103,8 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	s := &Server{Config: cfg}
 	s.index(routes())
 	s.verifier = s.newVerifier()
+	s.challenges = mfa.NewChallenges(s.Account, s.MFA, s.MFA.RealTime)
+	s.sessions = mfa.NewChallenges(s.Account, s.MFA, s.MFA.RealTime)
 	if err := s.recover(ctx); err != nil {
 		return nil, err
 	}

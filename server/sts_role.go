@@ -58,7 +58,7 @@ func resolveAssumeRole(s *Server, c *call, tx kms.Tx, in *stsapi.AssumeRoleReque
 	facts = append(facts, resourceTags(role.Tags)...)
 	checks := make([]authz.Check, len(actions))
 	for i, action := range actions {
-		checks[i] = authz.Check{Action: action, Resource: *in.RoleArn, Trust: role, MFA: c.factor != "", Facts: facts}
+		checks[i] = authz.Check{Action: action, Resource: *in.RoleArn, Trust: role, MFA: gateMFA(c.proof), Facts: facts}
 	}
 	return checks, nil
 }

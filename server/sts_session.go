@@ -19,12 +19,13 @@ func resolveSessionToken(s *Server, c *call, tx kms.Tx, _ *stsapi.GetSessionToke
 }
 
 func getSessionToken(s *Server, c *call, in *stsapi.GetSessionTokenRequest) (*stsapi.GetSessionTokenResponse, error) {
-	code := mfaOf(in.SerialNumber, in.TokenCode)
-	creds, err := s.STS.UserSession(c.ctx, c.caller, seconds(in.DurationSeconds), code)
+	if err := s.prove(c, mfaOf(in.SerialNumber, in.TokenCode)); err != nil {
+		return nil, err
+	}
+	creds, err := s.STS.ProvenSession(c.ctx, c.caller, seconds(in.DurationSeconds), c.proof)
 	if err != nil {
 		return nil, err
 	}
-	c.factor = code.Serial
 	return &stsapi.GetSessionTokenResponse{Credentials: wireCredentials(creds)}, nil
 }
 
@@ -34,27 +35,33 @@ func mfaOf(serial *string, code *api.SecretString) sts.MFA {
 
 // prove checks a code that came with a request, once in a call: it is spent then.
 func (s *Server) prove(c *call, code sts.MFA) error {
-	if c.factor != "" {
+	if c.proof.Given() {
 		return nil
 	}
-	if err := s.STS.Prove(c.ctx, c.caller, code); err != nil {
-		return err
-	}
-	c.factor = code.Serial
-	return nil
+	var err error
+	c.proof, err = s.STS.Prove(c.ctx, c.caller, code)
+	return err
 }
 
 // holdsFactor refuses a call whose code was right, but whose device was taken away
 // from the caller since.
 func (s *Server) holdsFactor(c *call, tx kms.Tx) error {
-	if c.factor == "" {
+	if c.proof.Serial == "" {
 		return nil
 	}
-	held, err := s.MFA.Holds(c.ctx, tx, mfa.OwnerOf(c.caller), c.factor)
+	held, err := s.MFA.Holds(c.ctx, tx, mfa.OwnerOf(c.caller), c.proof.Serial)
 	if err == nil && !held {
 		err = sts.UnknownDevice()
 	}
 	return err
+}
+
+// gateMFA is what the gate is told of a factor that came with the request.
+func gateMFA(p mfa.Proof) *authz.MFA {
+	if !p.Given() {
+		return nil
+	}
+	return &authz.MFA{Type: p.Type, Attested: p.Attested, Touch: p.TouchPolicy}
 }
 
 func federation(in *stsapi.GetFederationTokenRequest) (sts.Federation, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/keyd-hsm/keyd/api"
 	"github.com/keyd-hsm/keyd/api/iamapi"
 	"github.com/keyd-hsm/keyd/api/kmsapi"
+	"github.com/keyd-hsm/keyd/api/mfaapi"
 	"github.com/keyd-hsm/keyd/api/stsapi"
 	"github.com/keyd-hsm/keyd/api/trailapi"
 	"github.com/keyd-hsm/keyd/internal/testkit"
@@ -26,7 +27,7 @@ func TestEveryOperation(t *testing.T) {
 		served[name] = true
 	}
 	known := 0
-	for _, svc := range []*api.Service{kmsapi.Service, stsapi.Service, iamapi.Service, trailapi.Service} {
+	for _, svc := range []*api.Service{kmsapi.Service, stsapi.Service, iamapi.Service, trailapi.Service, mfaapi.Service} {
 		for _, op := range svc.Operations {
 			known++
 			name := svc.ID + "." + op.Name

@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/internal/testkit"
+	"github.com/keyd-hsm/keyd/mfa"
 	"github.com/keyd-hsm/keyd/sts"
 )
 
@@ -96,7 +98,8 @@ func TestRefusedRequests(t *testing.T) {
 	}
 	code := sts.MFA{Serial: "arn:aws:iam::1:mfa/a", Code: "123456"}
 	const unknown = "MultiFactorAuthentication failed, unable to validate MFA code."
-	refused(t, "code", s.Prove(ctx, asUser(user), code), "AccessDenied", unknown)
+	_, err = s.Prove(ctx, asUser(user), code)
+	refused(t, "code", err, "AccessDenied", unknown)
 	_, err = s.UserSession(ctx, asUser(user), 0, code)
 	refused(t, "user session with a code", err, "AccessDenied", unknown)
 	_, err = s.UserSession(ctx, session, 0, sts.MFA{})
@@ -118,14 +121,54 @@ func TestMFAGoesOn(t *testing.T) {
 	kit := testkit.Start(t)
 	user, _ := kit.UserWithKey("ann")
 	role := kit.RoleTrusting("ops", "")
-	for _, mfa := range []bool{true, false} {
+	at := kit.Now().UTC().Round(0)
+	for _, c := range []struct{ by, want iam.Session }{
+		{iam.Session{}, iam.Session{}},
+		// A token of before there were other devices says nothing of its own.
+		{iam.Session{MFA: true, MFAAt: at}, iam.Session{MFA: true, MFAAt: at, MFAType: "TOTP"}},
+		{iam.Session{MFA: true, MFAAt: at, MFAType: "HOTP"}, iam.Session{MFA: true, MFAAt: at, MFAType: "HOTP"}},
+		{
+			iam.Session{MFA: true, MFAAt: at, MFAType: "PIV", MFAAttested: true, MFATouch: "cached"},
+			iam.Session{MFA: true, MFAAt: at, MFAType: "PIV", MFAAttested: true, MFATouch: "cached"},
+		},
+	} {
 		caller := asUser(user)
-		caller.Session = &iam.Session{MFA: mfa, MFAAt: kit.Now().UTC().Round(0)}
-		c, err := kit.Sessions.AssumeRole(t.Context(), caller, role, sts.RoleSession{Name: "s1"})
-		p := verified(t, kit.Sessions, c, err)
-		if p.Session.MFA != mfa || !p.Session.MFAAt.Equal(caller.Session.MFAAt) {
-			t.Errorf("MFA %v at %v becomes %v at %v", mfa, caller.Session.MFAAt, p.Session.MFA, p.Session.MFAAt)
-		}
+		caller.Session = &c.by
+		made, err := kit.Sessions.AssumeRole(t.Context(), caller, role, sts.RoleSession{Name: "s1"})
+		sameMFA(t, verified(t, kit.Sessions, made, err).Session, &c.want)
+	}
+}
+
+// TestProvenSession: what was proved elsewhere stands in the session, and when.
+func TestProvenSession(t *testing.T) {
+	kit := testkit.Start(t)
+	user, _ := kit.UserWithKey("ann")
+	at := kit.Now().UTC().Round(0).Add(-time.Minute)
+	for _, c := range []struct {
+		proof mfa.Proof
+		want  iam.Session
+	}{
+		{mfa.Proof{}, iam.Session{}},
+		{mfa.Proof{Type: mfa.TypeRecovery, At: at}, iam.Session{MFA: true, MFAAt: at, MFAType: "RECOVERY"}},
+		{
+			mfa.Proof{Serial: "arn:aws:iam::1:mfa/a", Type: mfa.TypePIV, Attested: true, TouchPolicy: "always", At: at},
+			iam.Session{MFA: true, MFAAt: at, MFAType: "PIV", MFAAttested: true, MFATouch: "always"},
+		},
+	} {
+		made, err := kit.Sessions.ProvenSession(t.Context(), asUser(user), time.Hour, c.proof)
+		p := verified(t, kit.Sessions, made, err)
+		sameMFA(t, p.Session, &c.want)
+		_, err = kit.Sessions.ProvenSession(t.Context(), p, time.Hour, c.proof)
+		refused(t, "proven session of a session", err, "AccessDenied", "Cannot call GetSessionToken with session credentials")
+	}
+	_, err := kit.Sessions.ProvenSession(t.Context(), asUser(user), time.Minute, mfa.Proof{})
+	refused(t, "a minute", err, "ValidationError", "greater than or equal to 900")
+}
+
+func sameMFA(t *testing.T, got, want *iam.Session) {
+	t.Helper()
+	if got.MFA != want.MFA || !got.MFAAt.Equal(want.MFAAt) || got.MFAType != want.MFAType || got.MFAAttested != want.MFAAttested || got.MFATouch != want.MFATouch {
+		t.Errorf("MFA %v at %v by %q %v %q, want %+v", got.MFA, got.MFAAt, got.MFAType, got.MFAAttested, got.MFATouch, want)
 	}
 }
 

@@ -27,22 +27,23 @@ func (m MFA) check() error {
 }
 
 // Prove refuses a code that is not one of the caller's now. One that is good is
-// spent: it is to be asked about once in a call. That none was given is no error.
-func (s *Service) Prove(ctx context.Context, caller iam.Principal, m MFA) error {
+// spent: it is to be asked about once in a call. That none was given is no error,
+// and proves nothing.
+func (s *Service) Prove(ctx context.Context, caller iam.Principal, m MFA) (mfa.Proof, error) {
 	if err := m.check(); err != nil || !m.Given() {
-		return err
+		return mfa.Proof{}, err
 	}
-	err := s.MFA.Verify(ctx, mfa.OwnerOf(caller), m.Serial, m.Code)
+	proof, err := s.MFA.Verify(ctx, mfa.OwnerOf(caller), m.Serial, m.Code)
 	var blocked *mfa.BlockedError
 	switch {
 	case errors.Is(err, mfa.ErrDevice):
-		return UnknownDevice()
+		err = UnknownDevice()
 	case errors.Is(err, mfa.ErrCode):
-		return refuse(CodeAccessDenied, "MultiFactorAuthentication failed with invalid MFA one time pass code. ")
+		err = refuse(CodeAccessDenied, "MultiFactorAuthentication failed with invalid MFA one time pass code. ")
 	case errors.As(err, &blocked):
-		return refuse(CodeAccessDenied, "MultiFactorAuthentication failed, %v.", blocked)
+		err = refuse(CodeAccessDenied, "MultiFactorAuthentication failed, %v.", blocked)
 	}
-	return err
+	return proof, err
 }
 
 // UnknownDevice is the refusal of a device that is not there, or not the caller's.

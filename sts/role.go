@@ -102,8 +102,8 @@ func (s *Service) AssumeRole(ctx context.Context, caller iam.Principal, role *ia
 		SourceIdentity: in.Identity(caller),
 	}
 	f.Tags, f.Transitive = sessionTags(caller, in.Tags, in.Transitive)
-	if caller.Session != nil {
-		f.MFA, f.MFAAt = caller.Session.MFA, caller.Session.MFAAt
+	if by := caller.Session; by != nil {
+		f.MFA, f.MFAAt, f.MFAType, f.MFAAttested, f.MFATouch = by.MFA, by.MFAAt, by.MFAType, by.MFAAttested, by.MFATouch
 	}
 	return s.issue(ctx, f, lasts)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/keyd-hsm/keyd/iam"
+	"github.com/keyd-hsm/keyd/mfa"
 )
 
 // facts are what a session token holds: everything about its session.
@@ -31,6 +32,9 @@ type facts struct {
 	Transitive     []string          `json:"transitive,omitempty"`
 	MFA            bool              `json:"mfa,omitempty"`
 	MFAAt          time.Time         `json:"mfa_at,omitzero"`
+	MFAType        string            `json:"mfa_type,omitempty"`
+	MFAAttested    bool              `json:"mfa_attested,omitempty"`
+	MFATouch       string            `json:"mfa_touch,omitempty"`
 	SourceIdentity string            `json:"source_identity,omitempty"`
 	Provider       string            `json:"provider,omitempty"`
 	Context        map[string]string `json:"context,omitempty"`
@@ -94,6 +98,9 @@ func (s *Service) open(ctx context.Context, token string) (*facts, error) {
 	if err := json.Unmarshal(text, f); err != nil || f.Version != factsVersion {
 		return nil, ErrInvalidToken
 	}
+	if f.MFA && f.MFAType == "" {
+		f.MFAType = mfa.TypeTOTP // of before there were others
+	}
 	f.bind()
 	return f, nil
 }
@@ -102,8 +109,8 @@ func (s *Service) open(ctx context.Context, token string) (*facts, error) {
 func (f *facts) bind() {
 	f.session = &iam.Session{
 		Issued: f.Issued, Expires: f.Expires, Policies: f.Policies, PolicyARNs: f.PolicyARNs,
-		MFA: f.MFA, MFAAt: f.MFAAt, SourceIdentity: f.SourceIdentity, Provider: f.Provider,
-		Transitive: f.Transitive, Context: f.Context,
+		MFA: f.MFA, MFAAt: f.MFAAt, MFAType: f.MFAType, MFAAttested: f.MFAAttested, MFATouch: f.MFATouch,
+		SourceIdentity: f.SourceIdentity, Provider: f.Provider, Transitive: f.Transitive, Context: f.Context,
 	}
 }
 

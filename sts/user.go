@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/keyd-hsm/keyd/iam"
+	"github.com/keyd-hsm/keyd/mfa"
 )
 
 const (
@@ -20,16 +21,31 @@ func (s *Service) UserSession(ctx context.Context, caller iam.Principal, lasts t
 	if caller.Session != nil {
 		return nil, longTermOnly("GetSessionToken")
 	}
+	if _, err := userDuration(caller, lasts); err != nil {
+		return nil, err // before the code is spent
+	}
+	proof, err := s.Prove(ctx, caller, code)
+	if err != nil {
+		return nil, err
+	}
+	return s.ProvenSession(ctx, caller, lasts, proof)
+}
+
+// ProvenSession is UserSession with MFA that was proved elsewhere, as by the answer
+// to a challenge. Its age counts from when it was. That the proof is the caller's,
+// and is used once, is for who calls this to see to.
+func (s *Service) ProvenSession(ctx context.Context, caller iam.Principal, lasts time.Duration, proof mfa.Proof) (*Credentials, error) {
+	if caller.Session != nil {
+		return nil, longTermOnly("GetSessionToken")
+	}
 	lasts, err := userDuration(caller, lasts)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Prove(ctx, caller, code); err != nil {
-		return nil, err
-	}
-	f := &facts{Type: caller.Type, Entity: caller.ID, MFA: code.Given()}
-	if f.MFA {
-		f.MFAAt = s.Clock().UTC()
+	f := &facts{Type: caller.Type, Entity: caller.ID}
+	if proof.Given() {
+		f.MFA, f.MFAAt = true, proof.At.UTC()
+		f.MFAType, f.MFAAttested, f.MFATouch = proof.Type, proof.Attested, proof.TouchPolicy
 	}
 	return s.issue(ctx, f, lasts)
 }

@@ -68,12 +68,14 @@ func TestRunWrites(t *testing.T) {
 func TestMergeRefuses(t *testing.T) {
 	const base = `{"operations": {"A": {"name": "A"}}, "shapes": {
 		"S": {"type": "structure", "members": {"M": {"shape": "T"}}},
-		"T": {"type": "string", "enum": ["x"], "sensitive": true}}}`
+		"T": {"type": "string", "enum": ["x"], "sensitive": true, "max": 6}}}`
 	for _, c := range []struct{ additions, want string }{
 		{`{"operations": {"A": {"name": "A"}}}`, "operation A: in the model already"},
 		{`{"shapes": {"S": {"type": "structure"}}}`, "shape S: in the model already"},
 		{`{"shapes": {"S": {"members": {"M": {"shape": "T"}}}}}`, "shape S: member M: in the model already"},
 		{`{"shapes": {"T": {"enum": ["x"]}}}`, "shape T: value x: in the model already"},
+		{`{"shapes": {"T": {"max": 6}}}`, "shape T: length 6: in the model already"},
+		{`{"shapes": {"S": {"max": 6}}}`, "shape S: length 6: in the model already"},
 		{`{"shapes": {"T": {"sensitive": true}}}`, "shape T: in the model already"},
 		{`{"shapes": {"S": {"members": {"N": {"shape": "T"}, "N": {"shape": "T"}}}}}`, "duplicate name"},
 	} {

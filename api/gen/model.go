@@ -93,8 +93,8 @@ func read(path string, m *model) error {
 	return nil
 }
 
-// merge adds operations, shapes, members and enum values, and replaces what a
-// shape requires. It refuses to add what is there already, so that additions
+// merge adds operations, shapes, members and enum values, replaces what a shape
+// requires, and lets a shape be longer than in the model. It refuses to add what is there already, so that additions
 // are dropped once a newer model has them.
 func (m *model) merge(add *model) error {
 	m.Metadata.TargetAliases = add.Metadata.TargetAliases
@@ -132,6 +132,12 @@ func (s *shape) merge(add *shape) error {
 	}
 	if add.Required != nil {
 		s.Required = add.Required
+	}
+	if add.Max != nil {
+		if s.Max == nil || *s.Max >= *add.Max {
+			return fmt.Errorf("length %d: in the model already", *add.Max)
+		}
+		s.Max = add.Max
 	}
 	s.Sensitive = s.Sensitive || add.Sensitive
 	s.RE2 = add.RE2

@@ -29,7 +29,7 @@ var (
 	ruleArnType                           = api.Rule{Min: 20, Max: 2048}
 	ruleAssertionEncryptionModeType       = api.Rule{Min: api.NoMin, Max: api.NoMax, Enum: []string{"Required", "Allowed"}}
 	ruleAssignmentStatusType              = api.Rule{Min: api.NoMin, Max: api.NoMax, Enum: []string{"Assigned", "Unassigned", "Any"}}
-	ruleAuthenticationCodeType            = api.Rule{Min: 6, Max: 6, Pattern: api.NewPattern("[\\d]+", ""), Sensitive: true}
+	ruleAuthenticationCodeType            = api.Rule{Min: 6, Max: 8, Pattern: api.NewPattern("[\\d]+", ""), Sensitive: true}
 	ruleCertificateBodyType               = api.Rule{Min: 1, Max: 16384, Pattern: api.NewPattern("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", "")}
 	ruleCertificateChainType              = api.Rule{Min: 1, Max: 2097152, Pattern: api.NewPattern("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", "")}
 	ruleCertificateIdType                 = api.Rule{Min: 24, Max: 128, Pattern: api.NewPattern("[\\w]+", "")}

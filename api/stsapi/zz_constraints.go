@@ -28,7 +28,7 @@ var (
 	ruleTagKeyType                            = api.Rule{Min: 1, Max: 128, Pattern: api.NewPattern("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+", "")}
 	ruleTagListType                           = api.Rule{Min: api.NoMin, Max: 50}
 	ruleTagValueType                          = api.Rule{Min: 0, Max: 256, Pattern: api.NewPattern("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*", "")}
-	ruleTokenCodeType                         = api.Rule{Min: 6, Max: 6, Pattern: api.NewPattern("[\\d]*", ""), Sensitive: true}
+	ruleTokenCodeType                         = api.Rule{Min: 6, Max: 8, Pattern: api.NewPattern("[\\d]*", ""), Sensitive: true}
 	ruleUnrestrictedSessionPolicyDocumentType = api.Rule{Min: 1, Max: api.NoMax, Pattern: api.NewPattern("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", "")}
 	ruleUrlType                               = api.Rule{Min: 4, Max: 2048}
 	ruleUserNameType                          = api.Rule{Min: 2, Max: 32, Pattern: api.NewPattern("[\\w+=,.@-]*", "")}

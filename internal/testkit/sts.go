@@ -67,6 +67,7 @@ func (k *Kit) sessions(identities *iam.Service) *sts.Service {
 	k.Identities = identities
 	k.MFA = mfa.New(mfa.Config{
 		Account: Account, DB: k.DB, IAM: identities, Seeds: k.Service, Clock: k.Now, RealTime: k.OATHTime,
+		PIV: k.options.piv,
 	})
 	k.Sessions = sts.New(sts.Config{
 		Account: Account, IAM: identities, Sealer: k.Service, MFA: k.MFA, Clock: k.Now, RealTime: time.Now,

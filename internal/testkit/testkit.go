@@ -83,6 +83,7 @@ type options struct {
 	logger     *slog.Logger
 	clusters   map[string]kms.Cluster
 	rsaPool    int
+	piv        mfa.PIVRules
 }
 
 // WithToken puts something between the appliance and its token.

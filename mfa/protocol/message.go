@@ -39,7 +39,7 @@ type Message struct {
 func (m Message) Bytes() []byte {
 	out := []byte(messageLabel)
 	for _, field := range []string{m.Kind, m.Account, m.ID, string(m.Nonce), m.User, m.Purpose, m.Grants, m.Device} {
-		out = binary.BigEndian.AppendUint32(out, uint32(len(field))) //nolint:gosec // fields are short: the server bounds them
+		out = binary.BigEndian.AppendUint32(out, uint32(len(field)))
 		out = append(out, field...)
 	}
 	return out
