@@ -19,11 +19,10 @@ FUZZTIME ?= 60s
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# What tests need beyond keyd: the PC/SC stack with a virtual reader, and the
-# programs that judge the virtual card. It is the form of scripts/setup.
+# What tests need beyond keyd: the PC/SC stack with a virtual reader, the programs
+# that judge the virtual card, and PAM's test program. It is the form of scripts/setup.
 CARDS := openssl:openssl /usr/sbin/pcscd:pcscd vpcd-config:vsmartcard-vpcd \
-	/usr/include/PCSC/winscard.h:libpcsclite-dev pkg-config:pkg-config \
-	yubico-piv-tool:yubico-piv-tool '/usr/lib/*/libykcs11.so:ykcs11'
+	yubico-piv-tool:yubico-piv-tool '/usr/lib/*/libykcs11.so:ykcs11' pamtester:pamtester curl:curl
 
 .PHONY: setup
 setup: ## install what build and tests need, with apt-get
@@ -54,7 +53,7 @@ demo: ## run the main job live, with explanations
 .PHONY: bench
 bench: setup build ## measure keyd against a bare HTTP server, then decisions; BENCHFLAGS as in -each 10s
 	$(GO) run ./e2e/bench -keyd bin/keyd -dir bin $(BENCHFLAGS)
-	$(GO) test -run '^$$' -bench 'Decide|Identities|Grants' -timeout 30m ./policy ./authz ./server
+	$(GO) test -run '^$$' -bench 'Decide|Identities|Grants|Challenge' -timeout 30m ./policy ./authz ./server
 
 .PHONY: microbench
 microbench: setup ## run Go's benchmarks; BENCH and PACKAGES choose

@@ -31,6 +31,12 @@ import (
 //	signal NAME             send a signal to the commands in the background
 //	without NAME FILE       fail if the file holds what the variable holds
 //	oidc ISSUER AUD SUB DIR make an OIDC issuer: its key set, and tokens
+//	card start SERIAL...    put virtual YubiKeys into readers of the script's own,
+//	                        and their authority's certificate into piv-root.pem
+//	card give|withhold N    touch the card when it asks, or do not
+//	card pull N             pull the card when it asks for a touch
+//	card eject|insert N     pull it now, and put it back
+//	card touched N TIMES    it has asked for so many touches
 //
 // When a script ends, every data directory it leaves must be sound: keyctl
 // audit verify and keyd fsck say so.
@@ -51,6 +57,7 @@ func TestScripts(t *testing.T) {
 			"signal":      cmdSignal,
 			"without":     cmdWithout,
 			"oidc":        cmdOIDC,
+			"card":        cmdCard,
 		},
 	})
 }
@@ -64,13 +71,21 @@ type session struct {
 
 type sessionKey struct{}
 
+// testKey is for the test that a script is.
+type testKey struct{}
+
 func setup(env *testscript.Env) error {
 	module, err := softhsm.FindModule()
 	if err != nil {
 		return err
 	}
+	model, err := filepath.Abs("../api/model/mfa.json")
+	if err != nil {
+		return err
+	}
 	for name, value := range map[string]string{
-		"HOME": env.WorkDir, "GORACE": os.Getenv("GORACE"), "SOFTHSM2_MODULE": module, "SPY_MODULE": spyModule(),
+		"MFA_MODEL": model, // of keyd's own operations, for AWS's command line
+		"HOME":      env.WorkDir, "GORACE": os.Getenv("GORACE"), "SOFTHSM2_MODULE": module, "SPY_MODULE": spyModule(),
 		"AWS_PAGER": "", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1", "AWS_DEFAULT_OUTPUT": "json",
 		"TZ": "UTC", "LC_ALL": "C.UTF-8",
 	} {
@@ -79,6 +94,7 @@ func setup(env *testscript.Env) error {
 	s := &session{env: env.Vars, dir: filepath.Join(env.WorkDir, "keyd")}
 	env.Values[sessionKey{}] = s
 	t := env.T().(testing.TB)
+	env.Values[testKey{}], env.Values[cardsKey{}] = t, cards{}
 	env.Defer(func() {
 		err := s.stop()
 		if !t.Failed() {

@@ -34,11 +34,11 @@ type appliance struct {
 	iam *iam.Client
 }
 
-// start runs keyd dev on dir, waits until it is ready, and takes its exports as
+// start runs keyd dev on dir with these further flags, waits until it is ready, and takes its exports as
 // this process's environment.
-func start(dir string) (*appliance, error) {
+func start(dir string, flags ...string) (*appliance, error) {
 	a := &appliance{dir: dir, done: make(chan struct{})}
-	a.cmd = exec.Command(program("keyd"), "dev", "--dir", dir, "--listen", "127.0.0.1:0")
+	a.cmd = exec.Command(program("keyd"), append([]string{"dev", "--dir", dir, "--listen", "127.0.0.1:0"}, flags...)...)
 	a.cmd.Stdout, a.cmd.Stderr = &a.out, &a.out
 	if err := a.cmd.Start(); err != nil {
 		return nil, err

@@ -21,6 +21,9 @@ import (
 // keyd is the appliance that all tests share. Each makes its own keys and users.
 var keyd *appliance
 
+// card is a virtual YubiKey whose keys keyd takes for attested.
+var card *yubikey
+
 func TestMain(m *testing.M) {
 	code, err := run(m)
 	if err != nil {
@@ -30,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// run builds the programs, starts keyd, runs the tests, stops keyd, and then
+// run builds the programs, starts card and keyd, runs the tests, stops keyd, and then
 // asks keyd and keyctl whether the directory they leave behind is sound.
 func run(m *testing.M) (code int, err error) {
 	if err := build(); err != nil {
@@ -44,7 +47,12 @@ func run(m *testing.M) (code int, err error) {
 	if err := plainEnvironment(dir); err != nil {
 		return 1, err
 	}
-	if keyd, err = start(filepath.Join(dir, "keyd")); err != nil {
+	root := filepath.Join(dir, "piv-root.pem")
+	if card, err = insert(root); err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, card.remove()) }()
+	if keyd, err = start(filepath.Join(dir, "keyd"), "--piv-root", root); err != nil {
 		return 1, err
 	}
 	defer func() { err = errors.Join(err, keyd.stop(), keyd.sound()) }()
@@ -56,6 +64,7 @@ func build() error {
 	for _, p := range []struct{ dir, flag, out, path string }{
 		{"../..", "-race", "e2e/clients/bin/", "./cmd/keyd"},
 		{"../..", "-trimpath", "e2e/clients/bin/", "./cmd/keyctl"},
+		{"../..", "-trimpath", "e2e/clients/bin/", "./e2e/card"},
 		{".", "-modfile=sops.mod", "bin/", "github.com/getsops/sops/v3/cmd/sops"},
 		{".", "-modfile=cosign.mod", "bin/", "github.com/sigstore/cosign/v3/cmd/cosign"},
 	} {

@@ -29,6 +29,21 @@ func Is(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// Keep remembers how a terminal is set and returns what sets it so again, for
+// whoever gives up a question in the middle: [Secret] has switched its echo off.
+// For a stream that is no terminal it does nothing.
+func Keep(stream any) (restore func()) {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return func() {}
+	}
+	state, err := term.GetState(int(f.Fd()))
+	if err != nil {
+		return func() {}
+	}
+	return func() { _ = term.Restore(int(f.Fd()), state) }
+}
+
 // Terminal asks questions: it writes them to one stream and reads the answers
 // from another. It belongs to one goroutine.
 type Terminal struct {

@@ -7,6 +7,7 @@ import (
 	"github.com/keyd-hsm/keyd/api"
 	"github.com/keyd-hsm/keyd/api/iamapi"
 	"github.com/keyd-hsm/keyd/api/kmsapi"
+	"github.com/keyd-hsm/keyd/api/mfaapi"
 	"github.com/keyd-hsm/keyd/api/stsapi"
 	"github.com/keyd-hsm/keyd/api/trailapi"
 )
@@ -40,10 +41,10 @@ var oddLevels = map[string]string{
 }
 
 // permissionOnly are actions that are no operations, and operations that are no
-// actions, by AWS's documentation.
+// actions, by AWS's documentation and docs/spec/mfa.md.
 var (
-	permissionOnly = []string{"iam:PassRole", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:SynchronizeMultiRegionKey", "sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext"}
-	notActions     = []string{"kms:ReEncrypt"}
+	permissionOnly = []string{"iam:PassRole", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:SynchronizeMultiRegionKey", "sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext", "keyd:GetChallengeCredentials"}
+	notActions     = []string{"kms:ReEncrypt", "keyd:CreateSessionChallenge", "keyd:GetChallengeSessionToken"}
 )
 
 // action is one action of a policy, with its level.
@@ -54,7 +55,7 @@ var actions = allActions()
 
 func allActions() []action {
 	var found []action
-	for prefix, service := range map[string]*api.Service{"kms": kmsapi.Service, "iam": iamapi.Service, "sts": stsapi.Service, "cloudtrail": trailapi.Service} {
+	for prefix, service := range map[string]*api.Service{"kms": kmsapi.Service, "iam": iamapi.Service, "sts": stsapi.Service, "cloudtrail": trailapi.Service, "keyd": mfaapi.Service} {
 		for _, op := range service.Operations {
 			if name := prefix + ":" + op.Name; !slices.Contains(notActions, name) {
 				found = append(found, action{name, levelOf(name)})

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -35,6 +36,7 @@ type client struct {
 	kms *kms.Client
 	iam *iam.Client
 	sts *sts.Client
+	mfa mfaAPI
 
 	// credentials are what signs, and endpoint where it goes.
 	credentials aws.Credentials
@@ -53,6 +55,11 @@ func (c *cli) connect(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.clientOf(ctx, cfg, endpoint)
+}
+
+// clientOf makes the clients of a configuration.
+func (c *cli) clientOf(ctx context.Context, cfg aws.Config, endpoint string) (*client, error) {
 	credentials, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
 		return nil, c.credentialsMissing(err)
@@ -61,9 +68,17 @@ func (c *cli) connect(ctx context.Context) (*client, error) {
 		kms: kms.NewFromConfig(cfg, func(o *kms.Options) { o.BaseEndpoint = &endpoint }),
 		iam: iam.NewFromConfig(cfg, func(o *iam.Options) { o.BaseEndpoint = &endpoint }),
 		sts: sts.NewFromConfig(cfg, func(o *sts.Options) { o.BaseEndpoint = &endpoint }),
+		mfa: mfaAPI{cfg, endpoint, c.timeout},
 
 		credentials: credentials, endpoint: endpoint,
 	}, nil
+}
+
+// as makes the clients of the same keyd for a session.
+func (cl *client) as(ctx context.Context, c *cli, session processDoc) (*client, error) {
+	cfg := cl.mfa.cfg.Copy()
+	cfg.Credentials = credentials.NewStaticCredentialsProvider(session.AccessKeyID, session.SecretAccessKey, session.SessionToken)
+	return c.clientOf(ctx, cfg, cl.endpoint)
 }
 
 // credentialsMissing says where there are none. The SDK's own words for that

@@ -100,8 +100,8 @@ groups and roles are named by name, policies and roles to assume by name or ARN.
 		newEncrypt(c), newDecrypt(c), newReencrypt(c), newDatakey(c), newRandom(c),
 		newSign(c), newVerify(c), newMac(c), newDerive(c), newPublicKey(c),
 		newUser(c), newGroup(c), newRole(c), newPolicy(c), newAccessKey(c), newMFA(c),
-		newAssumeRole(c), newSession(c), newCredentials(c), newReport(c),
-		newAudit(c), newCompletion(c), newVersion(c),
+		newAssumeRole(c), newSession(c), newLogin(c), newLogout(c), newCredentials(c), newReport(c),
+		newUnseal(c), newSeal(c), newAudit(c), newCompletion(c), newVersion(c),
 		exitCodesTopic(), outputTopic(),
 	)
 	return root

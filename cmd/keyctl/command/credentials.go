@@ -13,32 +13,42 @@ import (
 
 type credentialsOptions struct {
 	assumeOptions
+	mfa     loginOptions
 	noCache bool
 }
 
 func newCredentials(c *cli) *cobra.Command {
 	o := &credentialsOptions{}
 	cmd := &cobra.Command{
-		Use:   "credentials --role ROLE",
-		Short: "Credentials of a role, for any AWS tool (credential_process)",
-		Long: `Credentials of a role in the form that AWS tools read from a credential_process,
-so that a profile is the role:
+		Use:   "credentials [--mfa piv|totp|hotp] [--role ROLE]",
+		Short: "Credentials for any AWS tool (credential_process): of a role, or with MFA",
+		Long: `Credentials in the form that AWS tools read from a credential_process: of a role, so
+that a profile is the role; of you with MFA, as "keyctl login" makes them; or of a
+role that you assume with MFA:
 
   [profile deploy]
   endpoint_url = https://keyd.example:8443
   credential_process = keyctl credentials --profile me --role deploy
 
-where the profile "me" holds your access key. They are kept in a file that only
-you can read, under the user's cache directory, until five minutes before their
-end; --no-cache forgets them and asks anew, as after a session was revoked.`,
-		Example: "  keyctl credentials --profile me --role deploy",
+  [profile work]
+  endpoint_url = https://keyd.example:8443
+  credential_process = keyctl credentials --profile me --mfa piv
+
+where the profile "me" holds your access key. With --mfa they ask for a touch and a
+PIN, or for a code, on the terminal (/dev/tty) when none are kept. With neither flag
+they are those that login has kept.
+
+They are kept in a file that only you can read, under the user's cache directory,
+until five minutes before their end; --no-cache forgets them and asks anew, as after
+a session was revoked.`,
+		Example: "  keyctl credentials --profile me --role deploy\n  keyctl credentials --profile me --mfa piv",
 		Args:    cobra.NoArgs,
-		RunE:    c.run(func(ctx context.Context, _ []string) error { return c.roleCredentials(ctx, *o) }),
+		RunE:    c.run(func(ctx context.Context, _ []string) error { return c.processCredentials(ctx, *o) }),
 	}
 	cmd.Flags().StringVar(&o.role, "role", "", "the `ROLE` to be, by name or ARN")
 	cmd.Flags().BoolVar(&o.noCache, "no-cache", false, "forget what is kept, ask anew, and keep nothing")
-	o.flags(cmd)
-	must(cmd.MarkFlagRequired("role"))
+	o.assumeOptions.flags(cmd)
+	o.mfa.flags(cmd)
 	return cmd
 }
 
@@ -60,13 +70,13 @@ func (c *cli) enterChain() error {
 	profile := cmp.Or(c.profile, os.Getenv("AWS_PROFILE"), "default")
 	chain := strings.Fields(os.Getenv(chainVariable))
 	if slices.Contains(chain, profile) {
-		return usagef("name the profile that has your access key: keyctl credentials --profile NAME --role ROLE",
+		return usagef("name the profile that has your access key: keyctl credentials --profile NAME …",
 			"profile %q: its credential_process asks for credentials of that profile", profile)
 	}
 	return os.Setenv(chainVariable, strings.Join(append(chain, profile), " "))
 }
 
-func (c *cli) roleCredentials(ctx context.Context, o credentialsOptions) error {
+func (c *cli) processCredentials(ctx context.Context, o credentialsOptions) error {
 	if err := c.enterChain(); err != nil {
 		return err
 	}
@@ -78,22 +88,56 @@ func (c *cli) roleCredentials(ctx context.Context, o credentialsOptions) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	kept := cacheFor(cl, c.socket, o.assumeOptions, text)
-	if o.noCache {
-		kept.forget()
-	} else if doc, ok := kept.load(now); ok {
-		return c.json(doc)
+	var doc processDoc
+	switch {
+	case o.role != "":
+		doc, err = c.roleCredentials(ctx, cl, o, text)
+	case o.mfa.method != "":
+		o.mfa.duration = o.duration
+		doc, err = c.mfaCredentials(ctx, cl, o)
+	default:
+		doc, err = c.loginCredentials(cl)
 	}
-	made, err := cl.assume(ctx, o.assumeOptions, text)
 	if err != nil {
 		return err
 	}
-	k := made.Credentials
-	doc := processDoc{1, k.AccessKeyID, k.SecretAccessKey, k.SessionToken, k.Expiration}
-	if !o.noCache {
-		// Credentials that cannot be kept are good all the same.
-		_ = kept.save(doc)
-	}
 	return c.json(doc)
+}
+
+// roleCredentials are those kept of a role, or new ones.
+func (c *cli) roleCredentials(ctx context.Context, cl *client, o credentialsOptions, text *string) (processDoc, error) {
+	kept := cacheFor(cl, c.socket, o, text)
+	return kept.orMake(o.noCache, func() (processDoc, error) {
+		as := cl
+		if o.mfa.method != "" {
+			session, err := c.mfaCredentials(ctx, cl, o)
+			if err != nil {
+				return processDoc{}, err
+			}
+			if as, err = cl.as(ctx, c, session); err != nil {
+				return processDoc{}, err
+			}
+		}
+		made, err := as.assume(ctx, o.assumeOptions, text)
+		k := made.Credentials
+		return processDoc{1, k.AccessKeyID, k.SecretAccessKey, k.SessionToken, k.Expiration}, err
+	})
+}
+
+// mfaCredentials are those that a login has kept, or of a new one. Programs that
+// ask at the same time wait for one touch.
+func (c *cli) mfaCredentials(ctx context.Context, cl *client, o credentialsOptions) (processDoc, error) {
+	kept := loginCache(cl, c.socket, o.mfa.method)
+	defer kept.lock()()
+	return kept.orMake(o.noCache, func() (processDoc, error) { return c.mfaSession(ctx, cl, o.mfa) })
+}
+
+// loginCredentials are those that some login has kept.
+func (c *cli) loginCredentials(cl *client) (processDoc, error) {
+	for _, method := range loginMethods {
+		if doc, ok := loginCache(cl, c.socket, method).load(time.Now()); ok {
+			return doc, nil
+		}
+	}
+	return processDoc{}, failf(exitRefused, "keyctl login --mfa piv (or totp, hotp), with the same --profile; or name a --role", "not logged in")
 }

@@ -20,24 +20,72 @@ const spare = 5 * time.Minute
 // maxCached bounds what is read of a file in the cache.
 const maxCached = 64 << 10
 
-// credentialsCache is the file that keeps one role's credentials; "" keeps nothing.
+// credentialsCache is the file that keeps one set of credentials; "" keeps nothing.
 type credentialsCache string
 
-// cacheFor names the file after all that the credentials depend on: who asks,
-// whom, and for what. Another access key never finds them.
-func cacheFor(cl *client, socket string, o assumeOptions, text *string) credentialsCache {
+// cacheDir is where all of them are; "" if there is no place.
+func cacheDir() string {
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		return ""
 	}
-	facts, err := json.Marshal([]any{
-		cl.endpoint, socket, cl.credentials.AccessKeyID, o.role, o.sessionName, o.externalID, o.duration, iamTags(o.tags), aws.ToString(text),
-	})
+	return filepath.Join(dir, "keyctl")
+}
+
+// named is a name that no other facts have.
+func named(facts ...any) string {
+	text, err := json.Marshal(facts)
 	if err != nil {
 		return ""
 	}
-	sum := sha256.Sum256(facts)
-	return credentialsCache(filepath.Join(dir, "keyctl", hex.EncodeToString(sum[:16])+".json"))
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
+}
+
+// cacheFor names the file after all that the credentials of a role depend on: who
+// asks, whom, and for what. Another access key never finds them. Those of MFA are
+// with their login, to be forgotten with it.
+func cacheFor(cl *client, socket string, o credentialsOptions, text *string) credentialsCache {
+	dir := cacheDir()
+	if o.mfa.method != "" {
+		dir = loginDir(cl, socket)
+	}
+	name := named(cl.endpoint, socket, cl.credentials.AccessKeyID, o.role, o.sessionName, o.externalID, o.duration, iamTags(o.tags),
+		aws.ToString(text), o.mfa.method)
+	if dir == "" || name == "" {
+		return ""
+	}
+	return credentialsCache(filepath.Join(dir, name+".json"))
+}
+
+// orMake returns what is kept, or makes it and keeps it. With anew it forgets
+// first, and keeps nothing.
+func (k credentialsCache) orMake(anew bool, fresh func() (processDoc, error)) (processDoc, error) {
+	if anew {
+		k.forget()
+	} else if doc, ok := k.load(time.Now()); ok {
+		return doc, nil
+	}
+	doc, err := fresh()
+	if err == nil && !anew {
+		// Credentials that cannot be kept are good all the same.
+		_ = k.save(doc)
+	}
+	return doc, err
+}
+
+// lock keeps other programs from making the same credentials until unlock is
+// called: a person touches the key once. Without it they only ask twice.
+func (k credentialsCache) lock() (unlock func()) {
+	if k == "" || os.MkdirAll(filepath.Dir(string(k)), 0o700) != nil {
+		return func() {}
+	}
+	f, err := os.OpenFile(string(k)+".lock", os.O_CREATE|os.O_RDONLY|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return func() {}
+	}
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+	return func() { _ = f.Close() }
 }
 
 // load returns what is kept, if it lasts long enough yet. A file that is not

@@ -14,10 +14,10 @@ const (
 	exitOK          exit = iota // done
 	exitFailure                 // failed, for a reason with no number of its own
 	exitUsage                   // the command line or a value in it was not accepted
-	exitRefused                 // who you are, or what you may do
+	exitRefused                 // who you are, or what you may do; a PIN or touch
 	exitNotFound                // no such key, grant, key store, identity, policy or file
 	exitCiphertext              // the ciphertext does not open with that key and context
-	exitUnavailable             // keyd or its token did not answer
+	exitUnavailable             // keyd, its token or a YubiKey did not answer
 	exitState                   // the present state does not allow it
 	exitBroken                  // the audit log does not verify
 	exitInvalid                 // the signature or MAC is not of that message by that key
@@ -28,10 +28,10 @@ var exitMeanings = []string{
 	exitOK:          "done",
 	exitFailure:     "failed, for a reason with no number of its own",
 	exitUsage:       "the command line, a value in it or a policy was not accepted; nothing was changed",
-	exitRefused:     "refused: credentials missing, unknown or expired, or access denied",
+	exitRefused:     "refused: credentials missing, unknown or expired, access denied; PIN or touch missing",
 	exitNotFound:    "no such key, alias, grant, key store, user, group, role, policy, file or directory",
 	exitCiphertext:  "the ciphertext does not open: altered, another key, or another encryption context",
-	exitUnavailable: "keyd or its token did not answer; the same command may work later",
+	exitUnavailable: "keyd, its token or a YubiKey did not answer; the same command may work later",
 	exitState:       "the present state does not allow it: disabled, pending deletion, in use, or the name is taken",
 	exitBroken:      "the audit log does not verify",
 	exitInvalid:     "the signature or MAC is not of that message by that key",

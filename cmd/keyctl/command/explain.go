@@ -30,6 +30,13 @@ func explain(err error) *failure {
 	if _, ok := errors.AsType[*smithy.DeserializationError](err); ok {
 		return &failure{err: errors.New(stranger.text), hint: stranger.hint, exit: stranger.exit}
 	}
+	if f := explainMFA(err); f != nil {
+		return f
+	}
+	// Before the connection: a card that gave up has a context that ended, too.
+	if f := explainCard(err); f != nil {
+		return f
+	}
 	if f := explainConnection(err); f != nil {
 		return f
 	}
@@ -112,7 +119,7 @@ func explainConnection(err error) *failure {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return unavailable(where+": connection refused", `is keyd running there? start it with "keyd serve", or "keyd dev" to try it`)
 	case network && op.Net == "unix" && errors.Is(err, fs.ErrNotExist):
-		return unavailable(where+": no such socket", `is keyd running? start it with "keyd serve", or name its socket with --socket`)
+		return unavailable(where+": no such socket", `is keyd running? start it with "keyd serve", or name its socket with --socket, that for MFA with --mfa-socket`)
 	case network && op.Net == "unix" && errors.Is(err, fs.ErrPermission):
 		return &failure{err: errors.New(where + ": permission denied"), hint: "join the group that owns the socket", exit: exitRefused}
 	case untrusted:

@@ -37,3 +37,18 @@ func PublicForms(der []byte) (jwk, ssh []byte, err error) {
 	ssh, err = k.ssh("id")
 	return jwk, ssh, err
 }
+
+// ParseSeed reads the seed of a token.
+var ParseSeed = parseSeed
+
+// ReadCode reads a code as PAM gives it.
+var ReadCode = readCode
+
+// DrawQR draws a QR code for a terminal.
+var DrawQR = drawQR
+
+// ParsePAM is who logs in and what for, by an environment.
+func ParsePAM(environ []byte) (user, purpose string, err error) {
+	facts, err := parsePAM(environ)
+	return facts.user, facts.purpose(), err
+}

@@ -64,9 +64,10 @@ func report(w io.Writer, err error) exit {
 func plainly(message string) string {
 	message = strings.TrimSuffix(strings.TrimSpace(message), ".")
 	first, size := utf8.DecodeRuneInString(message)
-	second, _ := utf8.DecodeRuneInString(message[size:])
-	if unicode.IsUpper(first) && unicode.IsLower(second) {
-		return string(unicode.ToLower(first)) + message[size:]
+	rest := message[size:]
+	word, _, _ := strings.Cut(rest, " ")
+	if unicode.IsUpper(first) && rest != "" && strings.IndexFunc(word, unicode.IsUpper) < 0 { // not YubiKey, nor ARN
+		return string(unicode.ToLower(first)) + rest
 	}
 	return message
 }

@@ -2,26 +2,23 @@ package command
 
 import (
 	"context"
-	"errors"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/spf13/cobra"
-
-	"github.com/keyd-hsm/keyd/internal/term"
 )
 
 const mfaHelp = "DEVICE is the name that it was made with, or its serial number (an ARN)."
 
 func newMFA(c *cli) *cobra.Command {
-	return parent("mfa", "Enrol and remove devices that show one-time codes",
-		newMFACreate(c), newMFAList(c), newMFARemove(c),
-		c.mfaCodes("enable", "Give a device to a user", (*client).enableMFA),
-		c.mfaCodes("resync", "Set a device right whose clock is off, and unlock it", (*client).resyncMFA))
+	return parent("mfa", "Devices that prove a person is there, and questions for them",
+		newMFAEnroll(c), newMFAList(c), newMFARemove(c), newMFAUnlock(c),
+		c.mfaCodes("enable", "Give a device to a user that mfa enroll --no-enable made", (*client).enableMFA),
+		c.mfaCodes("resync", "Set a device right whose clock or counter is off, and unlock it", (*client).resyncMFA),
+		newMFAVerify(c), newMFAPending(c), newMFAAnswer(c))
 }
 
 // mfaSerial returns the serial number of a device given by name or serial number.
@@ -34,64 +31,6 @@ func (cl *client) mfaSerial(ctx context.Context, device string) (string, error) 
 		return "", err
 	}
 	return "arn:aws:iam::" + account + ":mfa/" + strings.TrimPrefix(device, "/"), nil
-}
-
-// mfaDoc is the JSON of mfa create. The seed is known at creation only.
-type mfaDoc struct {
-	SerialNumber     string
-	Base32StringSeed string
-	QRCodePNG        []byte `json:",omitempty"`
-	Out              string `json:",omitempty"`
-}
-
-func newMFACreate(c *cli) *cobra.Command {
-	var out string
-	cmd := &cobra.Command{
-		Use:   "create NAME",
-		Short: "Make a device: a seed for an authenticator app",
-		Long: `Make a device: a seed for an authenticator app, to be typed or, from the picture
-that --out writes, to be scanned. It is nobody's until "keyctl mfa enable" is told
-two codes that follow each other. The seed is shown once: keyd keeps it in the token.`,
-		Example: "  keyctl mfa create alice-phone --out alice.png",
-		Args:    cobra.ExactArgs(1),
-		RunE: c.connected(func(ctx context.Context, cl *client, args []string) error {
-			return c.mfaCreate(ctx, cl, args[0], out)
-		}),
-	}
-	cmd.Flags().StringVar(&out, "out", "", "new `FILE` for the QR code, a PNG; delete it after use")
-	return cmd
-}
-
-func (c *cli) mfaCreate(ctx context.Context, cl *client, name, out string) (err error) {
-	var file *os.File
-	if out != "" {
-		// Opened first: the seed is shown once.
-		if file, err = os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-	}
-	made, err := cl.iam.CreateVirtualMFADevice(ctx, &iam.CreateVirtualMFADeviceInput{VirtualMFADeviceName: &name})
-	if err != nil {
-		if file != nil {
-			err = errors.Join(err, os.Remove(out))
-		}
-		return err
-	}
-	d := made.VirtualMFADevice
-	doc := mfaDoc{SerialNumber: aws.ToString(d.SerialNumber), Base32StringSeed: string(d.Base32StringSeed), Out: out}
-	if file == nil {
-		doc.QRCodePNG = d.QRCodePNG
-	} else if _, err := file.Write(d.QRCodePNG); err != nil {
-		return err
-	}
-	t := term.NewTable()
-	t.Row("serial number", doc.SerialNumber)
-	t.Row("seed", doc.Base32StringSeed)
-	if out != "" {
-		t.Row("QR code", out)
-	}
-	return c.show(doc, t)
 }
 
 // mfaVerb is what enable and resync are told.
@@ -143,36 +82,8 @@ The root user calls itself root.
 	}
 }
 
-// mfaListDoc is the JSON of mfa list.
-type mfaListDoc struct{ MFADevices []mfaDeviceDoc }
-
-type mfaDeviceDoc struct {
-	UserName, SerialNumber string
-	EnableDate             time.Time
-}
-
-func newMFAList(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use:     "list [USER]",
-		Short:   "MFA devices of a user, or your own",
-		Example: "  keyctl mfa list alice",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: c.connected(func(ctx context.Context, cl *client, args []string) error {
-			found, err := cl.listMFA(ctx, first(args))
-			if err != nil {
-				return err
-			}
-			doc, t := mfaListDoc{[]mfaDeviceDoc{}}, term.NewTable("SERIAL NUMBER", "USER", "ENABLED")
-			for _, d := range found {
-				row := mfaDeviceDoc{aws.ToString(d.UserName), aws.ToString(d.SerialNumber), aws.ToTime(d.EnableDate).UTC()}
-				doc.MFADevices = append(doc.MFADevices, row)
-				t.Row(row.SerialNumber, row.UserName, when(row.EnableDate))
-			}
-			return c.show(doc, t)
-		}),
-	}
-}
-
+// listMFA are the devices of a user by AWS's own operation, for whoever has no
+// right to keyd's.
 func (cl *client) listMFA(ctx context.Context, user string) ([]types.MFADevice, error) {
 	return all(ctx, iam.NewListMFADevicesPaginator(cl.iam, &iam.ListMFADevicesInput{UserName: optional(user)}),
 		func(o *iam.ListMFADevicesOutput) []types.MFADevice { return o.MFADevices })
@@ -204,4 +115,20 @@ func newMFARemove(c *cli) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&user, "user", "", "who has the device (default: nobody)")
 	return cmd
+}
+
+// self is the name of the caller among MFA's owners: a user's name, or root.
+func (cl *client) self(ctx context.Context) (string, error) {
+	out, err := cl.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", err
+	}
+	arn := aws.ToString(out.Arn)
+	if strings.HasSuffix(arn, ":root") {
+		return "root", nil
+	}
+	if _, name, ok := strings.Cut(arn, ":user/"); ok {
+		return name[strings.LastIndex(name, "/")+1:], nil
+	}
+	return "", usagef("name a user with --user", "%s: only users have MFA devices", arn)
 }

@@ -93,13 +93,26 @@ func outputTopic() *cobra.Command {
   derive                       KeyId, KeyAgreementAlgorithm, SharedSecret
   public-key                   KeyId, KeySpec, KeyUsage, PublicKey (DER), and the
                                algorithms
+  unseal, seal                 State (sealed, unsealing, open), Token, Keys: a list
+                               of keys on cards that open it
   audit tail                   one event per line, each a CloudTrail record
   audit verify                 Valid, Origin, Size, Root, CheckpointSize,
                                CheckpointRoot, Segments; if it is not valid,
                                Problem, File, Line, Record (from 0)
-  mfa create                   SerialNumber, Base32StringSeed, QRCodePNG (a PNG)
+  mfa enroll totp, hotp        SerialNumber, Type, UserName, Enabled,
+                               Base32StringSeed, URI, QRCodePNG (a PNG)
+  mfa enroll piv               a device, as mfa list shows it
+  mfa enroll recovery          UserName, Codes
   mfa enable, resync, remove   UserName, SerialNumber
-  mfa list                     MFADevices: UserName, SerialNumber, EnableDate
+  mfa list                     UserName, Failures, Locked, RecoveryCodesLeft,
+                               MFADevices: UserName, SerialNumber, EnableDate, Type,
+                               Attested, TouchPolicy, Failures, Locked …
+  mfa unlock                   UserName
+  mfa verify                   UserName, Purpose, State, Method, SerialNumber, At,
+                               Attested, TouchPolicy (of a yes only)
+  mfa pending                  Challenges: ChallengeId, UserName, Purpose, Methods,
+                               Credentials, CreateDate, Expiration, Asker
+  mfa answer                   the same of one, and State
   user create, show            UserName, UserId, Arn, Path, CreateDate, Tags …;
                                show: Groups, AttachedPolicies, PolicyNames,
                                AccessKeys
@@ -139,6 +152,8 @@ func outputTopic() *cobra.Command {
   access-key delete            UserName, AccessKeyId
   assume-role, session         Credentials: AccessKeyId, SecretAccessKey,
                                SessionToken, Expiration; AssumedRoleUser
+  login                        Method, Expiration
+  logout                       Forgotten (a number)
   session revoke               RoleName or UserName, PolicyName, Before
   credentials                  Version, AccessKeyId, SecretAccessKey, SessionToken,
                                Expiration (always JSON)

@@ -85,7 +85,7 @@ func contextType(name string) types.ContextKeyTypeEnum {
 		return types.ContextKeyTypeEnumDate
 	case "aws:epochtime", "aws:multifactorauthage", "kms:scheduledeletionpendingwindowindays", "kms:schedulekeydeletionpendingwindowindays", "sts:durationseconds":
 		return types.ContextKeyTypeEnumNumeric
-	case "aws:securetransport", "aws:multifactorauthpresent", "aws:viaawsservice", "aws:principalisawsservice":
+	case "aws:securetransport", "aws:multifactorauthpresent", "keyd:mfadeviceattested", "aws:viaawsservice", "aws:principalisawsservice":
 		return types.ContextKeyTypeEnumBoolean
 	}
 	return types.ContextKeyTypeEnumString

@@ -177,6 +177,7 @@ type appliance struct {
 	kms     *kms.Service
 	iam     *iam.Service
 	server  *server.Server
+	local   *server.Socket // answers on the MFA socket
 }
 
 // opening says how to open an appliance.
@@ -195,6 +196,8 @@ type opening struct {
 
 	guardrails authz.Guardrails
 	limits     LimitsConfig
+	local      server.SocketConfig // of the MFA socket
+	piv        mfa.PIVRules
 }
 
 // openAppliance opens the state and log in a locked directory and joins the
@@ -234,6 +237,7 @@ func openAppliance(ctx context.Context, o opening) (_ *appliance, err error) {
 	}
 	devices := mfa.New(mfa.Config{
 		Account: a.account, DB: a.db, IAM: a.iam, Seeds: a.kms, Clock: o.clock, RealTime: time.Now,
+		PIV: o.piv,
 	})
 	sessions := sts.New(sts.Config{
 		Account: a.account, IAM: a.iam, Sealer: a.kms, MFA: devices, Clock: o.clock, RealTime: time.Now, IssuerKeys: issuers.Keys,
@@ -243,7 +247,11 @@ func openAppliance(ctx context.Context, o opening) (_ *appliance, err error) {
 		Gate: authz.New(a.account, a.iam, a.kms, o.guardrails), Log: a.log, Clock: o.clock, SignatureClock: time.Now,
 		Logger: o.logger, Metrics: o.metrics, Timeout: o.timeout,
 	})
-	return a, err
+	if err != nil {
+		return nil, err
+	}
+	a.local = a.server.Socket(o.local)
+	return a, nil
 }
 
 func (a *appliance) openLog(dir string, logger *slog.Logger) error {

@@ -45,7 +45,8 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "keyd",
 		Short: "Key and MFA appliance on hardware you own",
-		Long: `keyd wraps a PKCS#11 token and speaks the AWS KMS and STS protocols.
+		Long: `keyd wraps a PKCS#11 token, or seals its own to a YubiKey, and speaks the AWS
+KMS and STS protocols.
 
   keyd dev     an appliance for development, in one command
   keyd init    make the state of an appliance, once

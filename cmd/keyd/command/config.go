@@ -28,7 +28,7 @@ type Config struct {
 	// Regions are those that requests may be signed for; each has its own keys
 	// and aliases. Default: local-1.
 	Regions []string `yaml:"regions"`
-	// Token is the PKCS#11 token. Needed.
+	// Token is the PKCS#11 token, or a token sealed to a YubiKey. Needed.
 	Token TokenConfig `yaml:"token"`
 	// CustomKeyStores are further tokens, for custom key stores. Default: none.
 	CustomKeyStores []ClusterConfig `yaml:"custom_key_stores"`
@@ -49,6 +49,8 @@ type Config struct {
 	OIDCKeys map[string]string `yaml:"oidc_jwks"`
 	// Guardrails limit everybody in the account. Default: none.
 	Guardrails GuardrailsConfig `yaml:"guardrails"`
+	// MFA is about devices that prove that a person is there. Default: no socket.
+	MFA MFAConfig `yaml:"mfa"`
 	// Limits are numbers that AWS fixes. Default: AWS's, or larger.
 	Limits LimitsConfig `yaml:"limits"`
 }
@@ -57,7 +59,9 @@ type Config struct {
 type TokenConfig struct {
 	// Module is the path of the vendor's PKCS#11 library. Needed, here or in URI.
 	Module string `yaml:"module"`
-	// URI names the token (RFC 7512), as in pkcs11:token=keyd;serial=0123. Or:
+	// URI names the token (RFC 7512), as in pkcs11:token=keyd;serial=0123; or the key
+	// on a YubiKey that keyd's own token is sealed to, as in piv:serial=12345678;slot=9d,
+	// without Module. Or:
 	URI string `yaml:"uri"`
 	// Label and Serial name it, alone or together.
 	Label  string `yaml:"label"`
@@ -67,7 +71,7 @@ type TokenConfig struct {
 	PINFile string `yaml:"pin_file"`
 	// MaxSessions bounds the calls that are in the token at a time. Default: 16.
 	MaxSessions int `yaml:"max_sessions"`
-	// MaxHandles bounds the unwrapped keys kept in the token. Default: 10240.
+	// MaxHandles bounds the unwrapped keys kept in the token. Default: 17000.
 	MaxHandles int `yaml:"max_handles"`
 }
 
@@ -103,8 +107,8 @@ var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
 // configFlags are the flags and environment variables that stand over the file.
 // An empty one leaves the file's value.
 type configFlags struct {
-	file, dataDir, listen, socket, health, module, token, pinFile, logLevel string
-	regions                                                                 []string
+	file, dataDir, listen, socket, mfaSocket, health, module, token, pinFile, logLevel string
+	regions                                                                            []string
 }
 
 // loadConfig reads the file and puts environment, then flags, over it.
@@ -126,6 +130,7 @@ func loadConfig(f configFlags, env func(string) string) (Config, error) {
 	over(&c.DataDir, f.dataDir, "KEYD_DATA_DIR")
 	over(&c.Listen.Address, f.listen, "KEYD_LISTEN")
 	over(&c.Listen.Socket, f.socket, "KEYD_LISTEN_SOCKET")
+	over(&c.MFA.Socket, f.mfaSocket, "KEYD_MFA_SOCKET")
 	over(&c.HealthListen, f.health, "KEYD_HEALTH_LISTEN")
 	over(&c.Token.Module, f.module, "KEYD_TOKEN_MODULE")
 	over(&c.Token.URI, f.token, "KEYD_TOKEN_URI")
@@ -183,10 +188,17 @@ func (c *Config) check() error {
 	if _, err := c.Listen.mode(); err != nil {
 		return wrong("socket_mode %q: want octal permissions, as in 0660", c.Listen.SocketMode)
 	}
-	if _, err := c.Token.uri(); err != nil {
+	if err := c.Token.check(); err != nil {
 		return wrong("token: %w", err)
 	}
 	if err := checkClusters(c.CustomKeyStores); err != nil {
+		return wrong("%w", err)
+	}
+	err := c.MFA.check(c.Listen)
+	if hasHint := (*failure)(nil); errors.As(err, &hasHint) {
+		return err
+	}
+	if err != nil {
 		return wrong("%w", err)
 	}
 	return nil
@@ -210,7 +222,15 @@ func (l ListenConfig) listen(log *slog.Logger) listen.Config {
 	}
 }
 
-// uri is the one form of the ways to name a token.
+func (t TokenConfig) check() error {
+	if _, is, err := t.piv(); is {
+		return err
+	}
+	_, err := t.uri()
+	return err
+}
+
+// uri is the one form of the ways to name a PKCS#11 token.
 func (t TokenConfig) uri() (pkcs11.URI, error) {
 	if t.URI == "" {
 		return pkcs11.URI{Token: t.Label, Serial: t.Serial}, nil

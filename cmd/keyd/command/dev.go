@@ -20,6 +20,7 @@ import (
 	"github.com/keyd-hsm/keyd/internal/durable"
 	"github.com/keyd-hsm/keyd/internal/term"
 	"github.com/keyd-hsm/keyd/kms"
+	"github.com/keyd-hsm/keyd/mfa"
 	"github.com/keyd-hsm/keyd/server"
 	"github.com/keyd-hsm/keyd/server/listen"
 	"github.com/keyd-hsm/keyd/softhsm"
@@ -31,6 +32,7 @@ const (
 	tokenDir   = "token"
 	envFile    = "env"
 	socketFile = "keyd.sock"
+	mfaFile    = "mfa.sock"
 )
 
 // devRegion is the region that the env file names; dev serves any other too.
@@ -51,6 +53,7 @@ type devOptions struct {
 	offset      time.Duration
 	module      string
 	issuers     []string
+	pivRoots    []string
 	logLevel    string
 	out, errOut io.Writer
 }
@@ -84,6 +87,7 @@ NOT FOR PRODUCTION: the token is a directory of files with its PIN beside it.`,
 	fs.DurationVar(&o.offset, "clock-offset", 0, "move the clock of keys and schedules, not that of signatures")
 	fs.StringVar(&o.module, "module", "", "PKCS#11 module instead of SoftHSM2's own, as pkcs11-spy.so with PKCS11SPY set")
 	fs.StringArrayVar(&o.issuers, "oidc-jwks", nil, "ISSUER=FILE: keys of an OIDC issuer, instead of asking it; may be given again")
+	fs.StringArrayVar(&o.pivRoots, "piv-root", nil, "PEM `FILE` with authorities that attest security keys, beside Yubico's; may be given again")
 	fs.StringVar(&o.logLevel, "log-level", "warn", "debug, info, warn or error")
 	return cmd
 }
@@ -109,6 +113,10 @@ func runDev(ctx context.Context, o devOptions) (err error) {
 	issuers, err := issuerFiles(o.issuers)
 	if err != nil {
 		return err
+	}
+	roots, err := loadRoots(o.pivRoots)
+	if err != nil {
+		return usage(fmt.Errorf("--piv-root: %w", err), rootsHint)
 	}
 	if o.dir, err = filepath.Abs(o.dir); err != nil {
 		return err
@@ -138,7 +146,8 @@ func runDev(ctx context.Context, o devOptions) (err error) {
 	logger, reg := newLogger(o.errOut, level), newRegistry()
 	a, err := openAppliance(ctx, opening{
 		dir: o.dir, token: token, region: regionName.MatchString, clock: clock, issuers: issuers, clusters: further, rsaPool: 1,
-		logger: logger, metrics: server.NewMetrics(reg),
+		logger: logger, metrics: server.NewMetrics(reg), local: devLocal(),
+		piv: mfa.PIVRules{Attestor: attestor{roots}},
 	})
 	if err != nil {
 		return openingFailure(err)
@@ -231,6 +240,10 @@ func serveDev(ctx context.Context, o devOptions, a *appliance, reg *prometheus.R
 	if err != nil {
 		return err
 	}
+	mfaSocket := filepath.Join(filepath.Dir(socket), mfaFile)
+	if err := l.openMFA(listen.Config{Socket: mfaSocket, Log: logger}, server.DefaultTimeout); err != nil {
+		return err
+	}
 	env := []string{
 		"AWS_ENDPOINT_URL=http://" + l.api.Addr().String(),
 		"AWS_ACCESS_KEY_ID=" + credentials.ID,
@@ -238,6 +251,7 @@ func serveDev(ctx context.Context, o devOptions, a *appliance, reg *prometheus.R
 		"AWS_REGION=" + devRegion,
 		"AWS_DEFAULT_REGION=" + devRegion,
 		"KEYD_SOCKET=" + socket,
+		"KEYCTL_MFA_SOCKET=" + mfaSocket,
 		"KEYD_AUDIT_DIR=" + filepath.Join(o.dir, auditDir),
 		"KEYD_HEALTH_URL=http://" + l.health.Addr().String(),
 		"KEYD_CLUSTER_ID=" + devCluster,
@@ -248,8 +262,16 @@ func serveDev(ctx context.Context, o devOptions, a *appliance, reg *prometheus.R
 		return err
 	}
 	defer os.Remove(path)
-	greet(o, a, l, path)
+	greet(o, a, l, path, mfaSocket)
 	return a.run(ctx, l, reg, logger)
+}
+
+// devLocal lets the local user who runs dev do everything on the MFA socket.
+func devLocal() server.SocketConfig {
+	return server.SocketConfig{Region: devRegion, Rules: []server.LocalRule{{
+		UIDs: []uint32{uint32(os.Getuid())}, AnyUser: true, Users: []string{"root"},
+		May: []server.Right{server.MayAsk, server.MayAnswer, server.MayCredentials},
+	}}}
 }
 
 // devSocket is where the socket goes: beside the rest, or where the path would
@@ -276,13 +298,14 @@ func exports(env []string) []byte {
 	return []byte(b.String())
 }
 
-func greet(o devOptions, a *appliance, l listeners, env string) {
+func greet(o devOptions, a *appliance, l listeners, env, mfaSocket string) {
 	style := term.StyleOf(o.out)
 	fmt.Fprintf(o.out, `%s
 Keys are in a SoftHSM2 token under %s, with its PIN beside it.
 
 Account %s, any region, at http://%s
 Health and metrics at http://%s
+Programs of yours ask whether a person is there at %s
 
 Next, in another terminal:
 
@@ -300,7 +323,7 @@ A second token is there for a custom key store:
 
 Ctrl-C ends it; the same --dir has everything again.
 `, style.Yellow("DEVELOPMENT MODE: not for secrets that matter."), o.dir,
-		a.account, l.api.Addr(), l.health.Addr(), shellWord(env))
+		a.account, l.api.Addr(), l.health.Addr(), mfaSocket, shellWord(env))
 	if o.offset != 0 {
 		fmt.Fprintf(o.out, "The clock of keys and schedules is moved by %s.\n", o.offset)
 	}

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/keyd-hsm/keyd/audit"
+	"github.com/keyd-hsm/keyd/hsm/piv"
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
 	"github.com/keyd-hsm/keyd/mfa"
@@ -56,6 +58,9 @@ func runFsck(ctx context.Context, dir string, out io.Writer) error {
 	}
 	if _, err := readAppliance(db); err != nil {
 		return damage(fmt.Errorf("state: %w", err))
+	}
+	if _, err := piv.LoadToken(filepath.Join(dir, rootedFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return damage(fmt.Errorf("token: %w", err))
 	}
 	report, err := audit.Verify(filepath.Join(dir, auditDir))
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyd-hsm/keyd/hsm"
+	"github.com/keyd-hsm/keyd/hsm/piv"
 	"github.com/keyd-hsm/keyd/hsm/pkcs11"
 	"github.com/keyd-hsm/keyd/iam"
 )
@@ -21,6 +22,7 @@ import (
 type initOptions struct {
 	config  configFlags
 	account string
+	piv     pivFlags
 	in      io.Reader
 	out     io.Writer
 	errOut  io.Writer
@@ -33,15 +35,22 @@ func newInit() *cobra.Command {
 		Short: "Make the state of a new appliance",
 		Long: `Make the state of a new appliance in the data directory: a domain key in the
 token, the audit log, and the root user's access key, whose secret is shown
-once and never again. A directory that has an appliance is refused.`,
-		Example: "  keyd init --config /etc/keyd.yaml --account 111122223333",
-		Args:    noArgs,
+once and never again. A directory that has an appliance is refused.
+
+With --token piv:serial=NUMBER;slot=9d the token is keyd's own, in memory, and
+sealed to a key on a YubiKey, which is made there. It is not a full HSM: the README
+says what differs. Whoever loses the card, and has no --piv-spare, loses all keys.`,
+		Example: `  keyd init --config /etc/keyd.yaml --account 111122223333
+  keyd init --data-dir /var/lib/keyd --token 'piv:serial=12345678;slot=9d' \
+    --piv-spare 'piv:serial=87654321;slot=9d'`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.in, o.out, o.errOut = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return runInit(cmd.Context(), o)
 		},
 	}
 	o.config.bind(cmd)
+	o.piv.bind(cmd.Flags())
 	cmd.Flags().StringVar(&o.account, "account", "", "12 digits that stand in every ARN (default random)")
 	return cmd
 }
@@ -89,7 +98,10 @@ func runInit(ctx context.Context, o initOptions) error {
 		return err
 	}
 	defer lock.Close()
-	token, err := openToken(ctx, c.Token, o.in, o.errOut)
+	token, keys, err := o.token(ctx, c)
+	if errors.Is(err, errAppliance) {
+		return appliancePresent(c.DataDir, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -97,7 +109,7 @@ func runInit(ctx context.Context, o initOptions) error {
 	credentials := iam.NewCredentials()
 	err = found(ctx, founding{dir: c.DataDir, account: o.account, credentials: credentials, token: token, clock: time.Now})
 	if errors.Is(err, errAppliance) {
-		return hinted(fmt.Errorf("data directory %s: %w", c.DataDir, err), "nothing was changed; keyd serve runs it")
+		return appliancePresent(c.DataDir, err)
 	}
 	if err != nil {
 		return err
@@ -110,7 +122,32 @@ Secret access key  %s
 
 The secret is shown this once. Next: keyd serve
 `, c.DataDir, token.Info(), o.account, credentials.ID, string(credentials.Secret))
+	for _, k := range keys {
+		fmt.Fprintf(o.out, "\nThe token is sealed to %v. Without it the keys of this appliance are lost.\n", k)
+	}
 	return nil
+}
+
+func appliancePresent(dir string, err error) error {
+	return hinted(fmt.Errorf("data directory %s: %w", dir, err), "nothing was changed; keyd serve runs it")
+}
+
+// token opens the token of the configuration, or makes the one that is sealed to
+// those keys on cards.
+func (o initOptions) token(ctx context.Context, c Config) (hsm.Token, []piv.CardKey, error) {
+	u, is, err := c.Token.piv()
+	if err != nil {
+		return nil, nil, usage(err, "docs/keyd.yaml lists every field")
+	}
+	if !is {
+		token, err := openToken(ctx, c.Token, o.in, o.errOut)
+		return token, nil, err
+	}
+	// Before a card is asked to do anything.
+	if err := clearUnfinished(c.DataDir); err != nil {
+		return nil, nil, err
+	}
+	return createPIVToken(ctx, c.DataDir, u, c.Token.MaxHandles, &sealing{flags: o.piv, in: o.in, out: o.errOut})
 }
 
 // openToken logs in to the token of the configuration.

@@ -19,44 +19,57 @@ const maxPIN = 256
 // environment, in a systemd credential, or by asking on a terminal. There is no
 // flag for it: command lines are seen by every user of the machine.
 func readPIN(file string, env func(string) string, in io.Reader, out io.Writer) (pkcs11.PIN, error) {
-	const credential = "keyd-pin"
+	found, err := knownPIN(file, env)
+	defer clear(found)
+	if err != nil || len(found) > 0 {
+		return pkcs11.NewPIN(string(found)), err
+	}
+	pin, err := term.Secret(in, out, "PIN of the token: ")
+	if err != nil {
+		return pkcs11.PIN{}, hinted(fmt.Errorf("PIN: %w", err),
+			"set pin_file, the environment variable KEYD_PIN or the systemd credential %s", pinCredential)
+	}
+	return pkcs11.NewPIN(pin), nil
+}
+
+// pinCredential is the systemd credential that holds the PIN.
+const pinCredential = "keyd-pin"
+
+// knownPIN is the PIN that nobody need be asked for; nil if there is none. The
+// caller wipes it.
+func knownPIN(file string, env func(string) string) ([]byte, error) {
 	if file != "" {
 		return pinFromFile(file)
 	}
 	if pin := env("KEYD_PIN"); pin != "" {
 		// Children of this process need not have it.
 		_ = os.Unsetenv("KEYD_PIN")
-		return pkcs11.NewPIN(pin), nil
+		return []byte(pin), nil
 	}
 	if dir := env("CREDENTIALS_DIRECTORY"); dir != "" {
-		path := filepath.Join(dir, credential)
+		path := filepath.Join(dir, pinCredential)
 		if _, err := os.Stat(path); err == nil {
 			return pinFromFile(path)
 		}
 	}
-	pin, err := term.Secret(in, out, "PIN of the token: ")
-	if err != nil {
-		return pkcs11.PIN{}, hinted(fmt.Errorf("PIN: %w", err),
-			"set pin_file, the environment variable KEYD_PIN or the systemd credential %s", credential)
-	}
-	return pkcs11.NewPIN(pin), nil
+	return nil, nil
 }
 
-func pinFromFile(path string) (pkcs11.PIN, error) {
+func pinFromFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return pkcs11.PIN{}, fmt.Errorf("PIN: %w", err)
+		return nil, fmt.Errorf("PIN: %w", err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxPIN+2))
 	if err != nil {
-		return pkcs11.PIN{}, fmt.Errorf("PIN: %w", err)
+		return nil, fmt.Errorf("PIN: %w", err)
 	}
 	defer clear(text)
 	line, _, _ := bytes.Cut(text, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	if len(line) == 0 || len(line) > maxPIN {
-		return pkcs11.PIN{}, errors.New("PIN: " + path + ": first line is empty or too long")
+		return nil, errors.New("PIN: " + path + ": first line is empty or too long")
 	}
-	return pkcs11.NewPIN(string(line)), nil
+	return bytes.Clone(line), nil
 }
