@@ -2,11 +2,8 @@ package kms
 
 import "time"
 
-// Inner workings of the import of key material.
-var (
-	WrapKey          = wrapKey
-	ParseImportToken = parseImportToken
-)
+// ParseImportToken reads a token that was unsealed.
+var ParseImportToken = parseImportToken
 
 // Encode writes the token's layout.
 func (t *importToken) Encode() []byte { return t.encode() }

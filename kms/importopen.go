@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/keyd-hsm/keyd/hsm"
+	"github.com/keyd-hsm/keyd/internal/keywrap"
 )
 
 // secretSizes are the lengths of secrets, in bytes.
@@ -112,7 +113,7 @@ func (o *opening) repack(ctx context.Context, e *hsm.Envelope) error {
 		return err
 	}
 	defer clear(private)
-	if len(private) <= 8 { // and AES-KWP has another form for those
+	if len(private) <= 8 { // no key of any type
 		return errImportMaterial
 	}
 	var kek [32]byte
@@ -120,7 +121,7 @@ func (o *opening) repack(ctx context.Context, e *hsm.Envelope) error {
 	if _, err := rand.Read(kek[:]); err != nil {
 		return err
 	}
-	if e.Body, err = wrapKey(kek[:], private); err != nil {
+	if e.Body, err = keywrap.Wrap(kek[:], private); err != nil {
 		return err
 	}
 	e.Key, err = o.encrypt(kek[:])

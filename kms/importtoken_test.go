@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/hex"
 	"testing"
 	"time"
 
@@ -80,24 +79,4 @@ func FuzzImportToken(f *testing.F) {
 			t.Errorf("%x is read as %x", b, token.Encode())
 		}
 	})
-}
-
-// TestWrapKey has the first vector of RFC 5649, section 6, that is longer than 8
-// bytes.
-func TestWrapKey(t *testing.T) {
-	got, err := kms.WrapKey(
-		fromHex(t, "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8"), fromHex(t, "c37b7e6492584340bed12207808941155068f738"))
-	want := fromHex(t, "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a")
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("%x (%v), want %x", got, err, want)
-	}
-}
-
-func fromHex(t *testing.T, text string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

@@ -14,6 +14,7 @@ var rooms = map[string][]string{
 	"envelope": {},
 
 	"internal/durable":    {},
+	"internal/keywrap":    {},
 	"internal/term":       {},
 	"internal/importrule": {},
 	"internal/testkit":    {anything},
@@ -21,7 +22,7 @@ var rooms = map[string][]string{
 	"audit": {"internal/durable"},
 
 	"hsm/pkcs11":  {"hsm"},
-	"hsm/piv":     {"hsm", "internal/durable"}, // its token is a file
+	"hsm/piv":     {"hsm", "internal/durable", "internal/keywrap"}, // its token is a file
 	"hsm/hsmtest": {"hsm"},
 	"softhsm":     {"hsm", "hsm/pkcs11"},
 
@@ -30,7 +31,7 @@ var rooms = map[string][]string{
 	"store/storetest": {"store"},
 
 	"iam":          {"policy", "store"},
-	"kms":          {"hsm", "policy", "store"},
+	"kms":          {"hsm", "internal/keywrap", "policy", "store"},
 	"mfa":          {"iam", "mfa/protocol", "store"},
 	"sts":          {"iam", "mfa", "store"},
 	"authz":        {"iam", "kms", "policy", "sts"},
@@ -39,7 +40,7 @@ var rooms = map[string][]string{
 	"server":       {"api", "audit", "authz", "iam", "kms", "mfa", "mfa/protocol", "policy", "sts"},
 
 	"cmd/keyctl":         {"cmd/keyctl/command"},
-	"cmd/keyctl/command": {"api", "audit", "envelope", "hsm/piv", "mfa/client", "mfa/protocol", "policy", "internal/term"},
+	"cmd/keyctl/command": {"api", "audit", "envelope", "hsm/piv", "internal/keywrap", "internal/term", "mfa/client", "mfa/protocol", "policy"},
 	"cmd/keyd":           {"cmd/keyd/command"},
 	"cmd/keyd/command":   {anything},
 	"e2e":                {anything},

@@ -19,9 +19,6 @@ func AccessLevels(prefix string) map[string]string {
 	return levels
 }
 
-// WrapKWP is RFC 5649.
-var WrapKWP = wrapKWP
-
 // ParseMaterial finds key material in a file.
 var ParseMaterial = parseMaterial
 

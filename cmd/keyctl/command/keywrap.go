@@ -1,51 +1,14 @@
 package command
 
 import (
-	"crypto/aes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/binary"
 	"errors"
-)
 
-// wrapKWP encrypts key material with an AES key by AES Key Wrap with Padding
-// (RFC 5649; KWP-AE of NIST SP 800-38F section 6.3).
-func wrapKWP(kek, material []byte) ([]byte, error) {
-	if len(material) == 0 || len(material) > maxKeyFile {
-		return nil, errors.New("key wrap: not a key's size")
-	}
-	block, err := aes.NewCipher(kek)
-	if err != nil {
-		return nil, err
-	}
-	// The integrity check value: a constant, and the length that padding hides
-	// (section 3). Then the material, padded to blocks of 8 bytes.
-	out := binary.BigEndian.AppendUint32(make([]byte, 0, 16+len(material)), 0xA65959A6)
-	out = binary.BigEndian.AppendUint32(out, uint32(len(material)))
-	out = append(out, material...)
-	out = append(out, make([]byte, -len(material)&7)...)
-	if len(out) == aes.BlockSize {
-		block.Encrypt(out, out)
-		return out, nil
-	}
-	// Six passes over all blocks (RFC 3394 section 2.2.1).
-	var b [aes.BlockSize]byte
-	defer clear(b[:])
-	copy(b[:8], out[:8])
-	for pass, n := 0, len(out)/8-1; pass < 6; pass++ {
-		for i := 1; i <= n; i++ {
-			copy(b[8:], out[8*i:])
-			block.Encrypt(b[:], b[:])
-			copy(out[8*i:], b[8:])
-			step := binary.BigEndian.Uint64(b[:8]) ^ uint64(n*pass+i)
-			binary.BigEndian.PutUint64(b[:8], step)
-		}
-	}
-	copy(out[:8], b[:8])
-	return out, nil
-}
+	"github.com/keyd-hsm/keyd/internal/keywrap"
+)
 
 // wrappingKey reads the public key that KMS made for an import.
 func wrappingKey(der []byte) (*rsa.PublicKey, error) {
@@ -77,6 +40,6 @@ func sealRSAAES(to *rsa.PublicKey, material []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := wrapKWP(kek, material)
+	body, err := keywrap.Wrap(kek, material)
 	return append(sealed, body...), err
 }
