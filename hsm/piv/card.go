@@ -25,10 +25,13 @@ type Card struct {
 
 // open opens the card in a reader and asks who it is. ErrRemoved: none is in it.
 func open(reader string) (*Card, error) {
+	if err := selects(reader); err != nil {
+		return nil, err
+	}
 	yk, err := piv.Open(reader)
 	if err != nil {
 		if s := status(err); s != 0 {
-			return nil, ErrNoPIV // it did not let the application be selected
+			return nil, ErrNoPIV // switched off this very moment
 		}
 		return nil, explain(err)
 	}

@@ -105,29 +105,41 @@ func status(err error) uint16 {
 	return 0
 }
 
-// pcsc is what PC/SC says, in piv-go's words: its errors have no exported type.
+// pcsc is what PC/SC says, by its number and in piv-go's words: its errors have no
+// exported type.
 var pcsc = []struct {
+	code uint32 // 0 for what only piv-go says
 	text string
 	err  error
 }{
-	{"the Smart card resource manager is not running", ErrNoService},
-	{"the Smart card resource manager has shut down", ErrNoService},
-	{"the operation has been aborted to allow the server application to exit", ErrNoService},
-	{"an internal communications error has been detected", ErrNoService},
-	{"cannot find a smart card reader", ErrNoCard},
-	{"the smart card cannot be accessed because of other connections outstanding", ErrInUse},
-	{"the smart card has been removed", ErrRemoved},
-	{"the smart card has been reset", ErrRemoved},
-	{"power has been removed from the smart card", ErrRemoved},
-	{"no Smart Card is currently in the device", ErrRemoved},
-	{"the specified reader is not currently available for use", ErrRemoved},
-	{"the specified reader name is not recognized", ErrRemoved},
-	{"a communications error with the smart card", ErrRemoved},
-	{"the smart card is not responding to a reset", ErrRemoved},
-	{"the reader or smart card is not ready to accept commands", ErrRemoved},
-	{"the supplied handle was invalid", ErrRemoved},
-	{"an attempt was made to end a non-existent transaction", ErrRemoved},
-	{"scard response too short", ErrRemoved},
+	{0x8010001d, "the Smart card resource manager is not running", ErrNoService},
+	{0x8010001e, "the Smart card resource manager has shut down", ErrNoService},
+	{0x80100018, "the operation has been aborted to allow the server application to exit", ErrNoService},
+	{0x80100013, "an internal communications error has been detected", ErrNoService},
+	{0x8010002e, "cannot find a smart card reader", ErrNoCard},
+	{0x8010000b, "the smart card cannot be accessed because of other connections outstanding", ErrInUse},
+	{0x80100069, "the smart card has been removed", ErrRemoved},
+	{0x80100068, "the smart card has been reset", ErrRemoved},
+	{0x80100067, "power has been removed from the smart card", ErrRemoved},
+	{0x8010000c, "no Smart Card is currently in the device", ErrRemoved},
+	{0x80100017, "the specified reader is not currently available for use", ErrRemoved},
+	{0x80100009, "the specified reader name is not recognized", ErrRemoved},
+	{0x8010002f, "a communications error with the smart card", ErrRemoved},
+	{0x80100066, "the smart card is not responding to a reset", ErrRemoved},
+	{0x80100010, "the reader or smart card is not ready to accept commands", ErrRemoved},
+	{0x80100003, "the supplied handle was invalid", ErrRemoved},
+	{0x80100016, "an attempt was made to end a non-existent transaction", ErrRemoved},
+	{0, "scard response too short", ErrRemoved},
+}
+
+// scard gives a number of PC/SC's the name that it has here.
+func scard(code uint32) error {
+	for _, p := range pcsc {
+		if p.code == code {
+			return p.err
+		}
+	}
+	return fmt.Errorf("%w: PC/SC error %#x", errUnnamed, code)
 }
 
 // errUnnamed goes before errors that have no name here.

@@ -96,17 +96,25 @@ var ErrAltered = errAltered
 
 // Unseal opens the token with one of Keys. The private key on the card is used
 // once, by agree, whose errors come as they are. ErrAltered when the card did its
-// part and the file does not open.
+// part and the file does not open. The file is read again: the token may have been
+// given domain keys since, and what is unsealed writes the file from what it knows.
 func (s *SealedToken) Unseal(k CardKey, working int, agree func(peer *ecdh.PublicKey) ([]byte, error)) (*Token, error) {
-	for i, known := range s.Keys() {
+	now, err := LoadToken(s.path)
+	if err != nil {
+		return nil, err
+	}
+	if now.file.Token != s.file.Token {
+		return nil, fmt.Errorf("%s: %w", s.path, errAltered)
+	}
+	for i, known := range now.Keys() {
 		if known.Serial != k.Serial || known.Slot != k.Slot || !known.Public.Equal(k.Public) {
 			continue
 		}
-		key, err := openWith(k.Public, agree, s.file.sealContext(k), s.file.Cards[i].Sealed)
+		key, err := openWith(k.Public, agree, now.file.sealContext(k), now.file.Cards[i].Sealed)
 		if err != nil {
 			return nil, fmt.Errorf("YubiKey %d: %w", k.Serial, err)
 		}
-		return newToken(s.path, s.file, key, working)
+		return newToken(s.path, now.file, key, working)
 	}
 	return nil, fmt.Errorf("%v: the token is not sealed to this key: %w", k, ErrOtherKey)
 }

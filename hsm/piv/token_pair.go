@@ -131,22 +131,39 @@ func (t *Token) makePair(ctx context.Context, k tokenKind) (made, error) {
 	case <-ctx.Done():
 		return made{}, ctx.Err()
 	}
+	if err := t.beginMaking(); err != nil {
+		<-t.makers
+		return made{}, err
+	}
 	type result struct {
 		made
 		err error
 	}
 	done := make(chan result, 1)
-	t.making.Go(func() {
+	go func() {
+		defer t.making.Done()
 		defer func() { <-t.makers }()
 		m, err := makePair(k.form())
 		done <- result{m, err}
-	})
+	}()
 	select {
 	case r := <-done:
 		return r.made, r.err
 	case <-ctx.Done():
 		return made{}, ctx.Err()
 	}
+}
+
+// beginMaking counts a pair that is being made, which Close waits for. None begins
+// once the token is closed, so that Close does not wait for what comes after it.
+func (t *Token) beginMaking() error {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if err := t.open(); err != nil {
+		return err
+	}
+	t.making.Add(1)
+	return nil
 }
 
 func makePair(f keyForm) (m made, err error) {

@@ -84,12 +84,11 @@ func (t *Token) putResident(ctx context.Context, id string, k tokenKind, materia
 	if err := errors.Join(t.begin(ctx), t.freeResident(id)); err != nil {
 		return err
 	}
-	if err := os.Mkdir(t.residentDir(), 0o700); err == nil {
-		err = durable.SyncDir(filepath.Dir(t.path))
-		if err != nil {
-			return err
-		}
-	} else if !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(t.residentDir(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// Each time: who made the directory may have been killed before this.
+	if err := durable.SyncDir(filepath.Dir(t.path)); err != nil {
 		return err
 	}
 	return durable.WriteFile(t.residentPath(id), sealed, 0o600)

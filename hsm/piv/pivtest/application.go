@@ -74,7 +74,7 @@ func (c *Card) selectApplication(cmd command) ([]byte, status) {
 		return nil, statusNotFound
 	}
 	for name := range instructions {
-		if !bytes.HasPrefix([]byte(name), cmd.data) {
+		if !bytes.HasPrefix([]byte(name), cmd.data) || name == applicationPIV && c.withoutPIV {
 			continue
 		}
 		if c.session.application != name {

@@ -33,6 +33,7 @@ type Card struct {
 	firmware   Version
 	serial     uint32
 	formFactor byte
+	withoutPIV bool
 	clock      func() time.Time
 	issuer     *CA
 

@@ -38,6 +38,11 @@ func Serial(n uint32) Option {
 	return func(c *Card) { c.serial = n }
 }
 
+// WithoutPIV switches the PIV application off, as "ykman config" can.
+func WithoutPIV() Option {
+	return func(c *Card) { c.withoutPIV = true }
+}
+
 // FormFactor sets the form factor, in Yubico's numbering; 1, a USB-A keychain,
 // by default.
 func FormFactor(f byte) Option {

@@ -31,6 +31,11 @@ type readerSlot struct {
 	name  string
 	port  int
 
+	// moving is held while a card is put in or taken out, until the daemon knows:
+	// it would take a card that is back before it looked for one that never left,
+	// and the driver would have no connection to it yet.
+	moving sync.Mutex
+
 	mu   sync.Mutex // guards conn
 	conn *net.TCPConn
 }
@@ -54,7 +59,9 @@ func friendlyName(reader int) string {
 
 // insert connects the card to the driver and waits until the daemon sees it.
 func (r *readerSlot) insert(c *Card) error {
-	if err := r.eject(); err != nil {
+	r.moving.Lock()
+	defer r.moving.Unlock()
+	if err := r.remove(); err != nil {
 		return err
 	}
 	conn, err := r.dial()
@@ -68,10 +75,17 @@ func (r *readerSlot) insert(c *Card) error {
 	return r.await(true)
 }
 
-// eject closes the connection and waits until the daemon misses the card. It does
+// eject takes out what is in the slot.
+func (r *readerSlot) eject() error {
+	r.moving.Lock()
+	defer r.moving.Unlock()
+	return r.remove()
+}
+
+// remove closes the connection and waits until the daemon misses the card. It does
 // not wait for the card, which may be in the middle of a touch; what the card
 // should forget without power, it forgets when it gets power again.
-func (r *readerSlot) eject() error {
+func (r *readerSlot) remove() error {
 	r.mu.Lock()
 	conn := r.conn
 	r.conn = nil

@@ -75,7 +75,8 @@ func (c *Card) Eject() error {
 }
 
 // Insert puts the card back into its slot. When it returns, the PC/SC daemon
-// knows. Whatever stood in the slot is taken out first.
+// knows. Whatever stood in the slot is taken out first; a [Card.Eject] that is
+// under way, as in the middle of a touch, is waited for.
 func (c *Card) Insert() error {
 	slot, err := c.socket.where()
 	if err != nil {

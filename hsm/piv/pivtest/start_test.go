@@ -143,6 +143,43 @@ func TestTouchByHand(t *testing.T) {
 	}
 }
 
+// TestPullAndInsert puts the card back as soon as the program knows that it was
+// pulled, while the hand that did it waits for the daemon; this program opens it
+// then, and another.
+func TestPullAndInsert(t *testing.T) {
+	card := pivtest.Start(t)
+	card.Setenv(t)
+	d := newDesk(t, card)
+	for range 5 {
+		yk := open(t, card)
+		s := signer(t, yk, piv.TouchPolicyAlways)
+		pulled := make(chan error, 1)
+		card.OnTouch(func() bool {
+			pulled <- card.Eject()
+			return true
+		})
+		if err := sign(s); err == nil {
+			t.Error("a card that was pulled for its touch signs")
+		}
+		_ = yk.Close() // its card is gone
+		if err := card.Insert(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-pulled; err != nil {
+			t.Fatal(err)
+		}
+		card.Touch(true)
+		yk = open(t, card)
+		if err := sign(signer(t, yk, piv.TouchPolicyAlways)); err != nil {
+			t.Error(err)
+		}
+		if err := yk.Close(); err != nil {
+			t.Error(err)
+		}
+		d.contains(d.tool("-a", "status"), "Serial Number")
+	}
+}
+
 // TestEnviron: a child sees the virtual readers and no others.
 func TestEnviron(t *testing.T) {
 	t.Parallel()
