@@ -39,7 +39,8 @@ type cardKey struct {
 	tries int
 }
 
-// look opens a card for a moment and asks what is in a slot. Card 0 is the only one.
+// look opens a card for a moment and asks what is in a slot. Card 0 is the only one;
+// with ErrNoKey, k says which card that is.
 func look(ctx context.Context, card uint32, slot piv.Slot) (k cardKey, err error) {
 	open, err := piv.Open(ctx, card)
 	if err != nil {
@@ -86,9 +87,12 @@ func find(ctx context.Context, user string, devices []securityKey) (securityKey,
 		return none("%w", piv.ErrNoCard)
 	}
 	var serials []string
+	// What is wrong with one card matters if no other has the key.
+	var trouble error
 	for _, card := range cards {
 		if card.Err != nil {
-			return none("%s: %w", card.Reader, card.Err)
+			trouble = fmt.Errorf("%s: %w", card.Reader, card.Err)
+			continue
 		}
 		serials = append(serials, fmt.Sprint(card.Serial))
 		for _, d := range devices {
@@ -100,6 +104,9 @@ func find(ctx context.Context, user string, devices []securityKey) (securityKey,
 				return d, k, nil
 			}
 		}
+	}
+	if trouble != nil {
+		return none("%w", trouble)
 	}
 	return none("YubiKey %s: %w by %s", strings.Join(serials, ", "), errNotEnrolled, user)
 }

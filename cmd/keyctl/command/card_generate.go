@@ -12,34 +12,35 @@ import (
 	"github.com/keyd-hsm/keyd/internal/term"
 )
 
-// generateOnCard makes a key on the card.
-func (c *cli) generateOnCard(ctx context.Context, p *person, o pivOptions, slot piv.Slot) error {
+// generateOnCard makes a key on the card, and says which card that is: the one that
+// was looked at and shown, though another may stand in the reader by then.
+func (c *cli) generateOnCard(ctx context.Context, p *person, o pivOptions, slot piv.Slot) (serial uint32, err error) {
 	management, err := managementKey(o.management)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer clear(management)
 	old, err := look(ctx, o.card, slot)
 	switch {
 	case errors.Is(err, piv.ErrNoKey):
 	case err != nil:
-		return err
+		return 0, err
 	default:
 		if err := c.confirmNewKey(o, old); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, cardTime)
 	defer cancel()
-	card, err := piv.Open(ctx, o.card)
+	card, err := piv.Open(ctx, old.card)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if o.algorithm == "RSA2048" {
 		p.say("Making an RSA key takes the card up to a minute.")
 	}
 	_, err = card.Generate(ctx, management, slot, cardAlgorithms[o.algorithm], o.pinPolicy, o.touch)
-	return errors.Join(err, card.Close())
+	return old.card, errors.Join(err, card.Close())
 }
 
 // confirmNewKey asks before a key is lost.

@@ -41,6 +41,7 @@ type client struct {
 	// credentials are what signs, and endpoint where it goes.
 	credentials aws.Credentials
 	endpoint    string
+	socket      string // "" where no socket leads there
 }
 
 // connect reads the configuration and makes the clients; nothing is sent yet.
@@ -55,7 +56,12 @@ func (c *cli) connect(ctx context.Context) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.clientOf(ctx, cfg, endpoint)
+	cl, err := c.clientOf(ctx, cfg, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	cl.socket = socket
+	return cl, nil
 }
 
 // clientOf makes the clients of a configuration.
@@ -78,7 +84,12 @@ func (c *cli) clientOf(ctx context.Context, cfg aws.Config, endpoint string) (*c
 func (cl *client) as(ctx context.Context, c *cli, session processDoc) (*client, error) {
 	cfg := cl.mfa.cfg.Copy()
 	cfg.Credentials = credentials.NewStaticCredentialsProvider(session.AccessKeyID, session.SecretAccessKey, session.SessionToken)
-	return c.clientOf(ctx, cfg, cl.endpoint)
+	as, err := c.clientOf(ctx, cfg, cl.endpoint)
+	if err != nil {
+		return nil, err
+	}
+	as.socket = cl.socket
+	return as, nil
 }
 
 // credentialsMissing says where there are none. The SDK's own words for that

@@ -36,7 +36,8 @@ role that you assume with MFA:
 
 where the profile "me" holds your access key. With --mfa they ask for a touch and a
 PIN, or for a code, on the terminal (/dev/tty) when none are kept. With neither flag
-they are those that login has kept.
+they are those that login has kept. With --device or --duration, only those that
+were made with the same are used.
 
 They are kept in a file that only you can read, under the user's cache directory,
 until five minutes before their end; --no-cache forgets them and asks anew, as after
@@ -106,7 +107,7 @@ func (c *cli) processCredentials(ctx context.Context, o credentialsOptions) erro
 
 // roleCredentials are those kept of a role, or new ones.
 func (c *cli) roleCredentials(ctx context.Context, cl *client, o credentialsOptions, text *string) (processDoc, error) {
-	kept := cacheFor(cl, c.socket, o, text)
+	kept := cacheFor(cl, o, text)
 	return kept.orMake(o.noCache, func() (processDoc, error) {
 		as := cl
 		if o.mfa.method != "" {
@@ -127,15 +128,20 @@ func (c *cli) roleCredentials(ctx context.Context, cl *client, o credentialsOpti
 // mfaCredentials are those that a login has kept, or of a new one. Programs that
 // ask at the same time wait for one touch.
 func (c *cli) mfaCredentials(ctx context.Context, cl *client, o credentialsOptions) (processDoc, error) {
-	kept := loginCache(cl, c.socket, o.mfa.method)
+	kept := newLoginCache(cl, o.mfa)
 	defer kept.lock()()
-	return kept.orMake(o.noCache, func() (processDoc, error) { return c.mfaSession(ctx, cl, o.mfa) })
+	if o.noCache {
+		kept.forget()
+	} else if doc, ok := kept.load(time.Now()); ok {
+		return doc, nil
+	}
+	return kept.own().orMake(o.noCache, func() (processDoc, error) { return c.mfaSession(ctx, cl, o.mfa) })
 }
 
 // loginCredentials are those that some login has kept.
 func (c *cli) loginCredentials(cl *client) (processDoc, error) {
 	for _, method := range loginMethods {
-		if doc, ok := loginCache(cl, c.socket, method).load(time.Now()); ok {
+		if doc, ok := newLoginCache(cl, loginOptions{method: method}).load(time.Now()); ok {
 			return doc, nil
 		}
 	}

@@ -45,13 +45,13 @@ func named(facts ...any) string {
 // cacheFor names the file after all that the credentials of a role depend on: who
 // asks, whom, and for what. Another access key never finds them. Those of MFA are
 // with their login, to be forgotten with it.
-func cacheFor(cl *client, socket string, o credentialsOptions, text *string) credentialsCache {
+func cacheFor(cl *client, o credentialsOptions, text *string) credentialsCache {
 	dir := cacheDir()
 	if o.mfa.method != "" {
-		dir = loginDir(cl, socket)
+		dir = loginDir(cl)
 	}
-	name := named(cl.endpoint, socket, cl.credentials.AccessKeyID, o.role, o.sessionName, o.externalID, o.duration, iamTags(o.tags),
-		aws.ToString(text), o.mfa.method)
+	name := named(cl.endpoint, cl.socketPath(), cl.credentials.AccessKeyID, o.role, o.sessionName, o.externalID, o.duration, iamTags(o.tags),
+		aws.ToString(text), o.mfa.method, o.mfa.deviceName())
 	if dir == "" || name == "" {
 		return ""
 	}

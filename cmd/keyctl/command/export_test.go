@@ -1,6 +1,14 @@
 package command
 
-import "strings"
+import (
+	"bytes"
+	"context"
+	"strings"
+	"time"
+
+	"github.com/keyd-hsm/keyd/internal/term"
+	"github.com/keyd-hsm/keyd/mfa/protocol"
+)
 
 // MainContext lets tests end a verb that follows for ever.
 var MainContext = mainContext
@@ -49,3 +57,23 @@ func ParsePAM(environ []byte) (user, purpose string, err error) {
 	facts, err := parsePAM(environ)
 	return facts.user, facts.purpose(), err
 }
+
+// FindCard is the card on which a key with this fingerprint is, for a user who has
+// no other device.
+func FindCard(ctx context.Context, slot string, fingerprint []byte) (card uint32, err error) {
+	_, k, err := find(ctx, "alice", []securityKey{{serial: "key", sha256: fingerprint, slot: slot}})
+	return k.card, err
+}
+
+// ShowChallenge is what the person sees of a question.
+func ShowChallenge(ch protocol.Challenge) (string, error) {
+	var b bytes.Buffer
+	err := challengeFacts(ch, time.Now()).Write(&b, term.Style{})
+	return b.String(), err
+}
+
+// ShortPurpose is what a list shows of a purpose.
+var ShortPurpose = shortPurpose
+
+// MarkedSpaces stands for several spaces on end.
+const MarkedSpaces = openBox

@@ -53,7 +53,8 @@ with "keyctl credentials --mfa …" as their credential_process:
   credential_process = keyctl credentials --profile me --mfa piv
 
 There they are made anew, with a touch or a code, when none are left, so that login
-is only to do it beforehand. "keyctl logout" forgets them.`,
+is only to do it beforehand. A --device or --duration that they name, login must
+have been given too. "keyctl logout" forgets them.`,
 		Example: "  keyctl login --profile me --mfa piv\n  keyctl login --profile me --mfa totp --device alice-phone --duration 2h",
 		Args:    cobra.NoArgs,
 		RunE:    c.connected(func(ctx context.Context, cl *client, _ []string) error { return c.login(ctx, cl, *o) }),
@@ -71,13 +72,13 @@ type loginDoc struct {
 }
 
 func (c *cli) login(ctx context.Context, cl *client, o loginOptions) error {
-	kept := loginCache(cl, c.socket, o.method)
+	kept := newLoginCache(cl, o)
 	defer kept.lock()()
 	session, err := c.mfaSession(ctx, cl, o)
 	if err != nil {
 		return err
 	}
-	if err := kept.save(session); err != nil {
+	if err := kept.own().save(session); err != nil {
 		return fmt.Errorf("credentials, to be kept: %w", err)
 	}
 	return c.done(loginDoc{o.method, session.Expiration}, "logged in by %s until %s", o.method, when(session.Expiration))
@@ -93,7 +94,7 @@ credentials themselves are good until their end, wherever they were copied to;
 		Example: "  keyctl logout --profile me",
 		Args:    cobra.NoArgs,
 		RunE: c.connected(func(_ context.Context, cl *client, _ []string) error {
-			n, err := forgetLogins(cl, c.socket)
+			n, err := forgetLogins(cl)
 			if err != nil {
 				return err
 			}

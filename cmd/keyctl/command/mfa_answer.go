@@ -93,7 +93,7 @@ func (c *cli) answerMFA(ctx context.Context, o answerMFAOptions) error {
 	if err != nil {
 		return err
 	}
-	return c.done(answeredDoc{newChallengeDoc(ch), protocol.Verified}, "verified: %s, %s", ch.User, ch.Purpose)
+	return c.done(answeredDoc{newChallengeDoc(ch), protocol.Verified}, "verified: %s, %s", ch.User, shownPurpose(ch.Purpose))
 }
 
 // show puts a question before the person.

@@ -16,7 +16,7 @@ import (
 // takes more.
 func askCodes(ctx context.Context, mc *mfaclient.Client, p *person, ch protocol.Challenge) error {
 	for try := 1; ; try++ {
-		code, err := p.secret(ctx, fmt.Sprintf("Code of %s (%s): ", ch.User, ch.Purpose), "a code", "use --code or --piv")
+		code, err := p.secret(ctx, fmt.Sprintf("Code of %s (%s): ", ch.User, markSpaces(ch.Purpose)), "a code", "use --code or --piv")
 		if err != nil {
 			return err
 		}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/smithy-go"
 
 	"github.com/keyd-hsm/keyd/api/mfaapi"
 )
@@ -45,10 +47,13 @@ func (c *cli) enrollOATH(ctx context.Context, o oathOptions) (err error) {
 		}()
 	}
 	var made mfaapi.CreateOATHDeviceResponse
-	if err := cl.mfa.call(ctx, "CreateOATHDevice", in, &made); err != nil {
+	if err := cl.createOATH(ctx, in, &made); err != nil {
 		return err
 	}
 	doc, err := newEnrolledDoc(made, o, file)
+	if err == nil {
+		err = context.Cause(ctx) // given up since
+	}
 	if err == nil && !o.noEnable {
 		err = c.enableNew(ctx, cl, p, o, &doc)
 	}
@@ -56,6 +61,39 @@ func (c *cli) enrollOATH(ctx context.Context, o oathOptions) (err error) {
 		return errors.Join(err, cl.abandon(ctx, doc.SerialNumber))
 	}
 	return c.showEnrolled(doc, o)
+}
+
+// How long who gave up waits: for the answer to what was sent, and for what clears
+// up behind it.
+const (
+	lastWord = 2 * time.Second
+	clearing = 5 * time.Second
+)
+
+// createOATH makes the device. Given up in the middle, it waits a moment for the
+// answer, which says whether there is a device to be deleted. Without one it deletes
+// by name: what keyd did is not known, and a device of nobody is in the way.
+func (cl *client) createOATH(ctx context.Context, in oathRequest, made *mfaapi.CreateOATHDeviceResponse) error {
+	call, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lastWord, cancel) })
+	defer stop()
+	err := cl.mfa.call(call, "CreateOATHDevice", in, made)
+	if _, answered := errors.AsType[smithy.APIError](err); err == nil || answered || ctx.Err() == nil {
+		return err
+	}
+	serial, unknown := cl.nameAfterAll(ctx, *in.DeviceName)
+	if unknown != nil {
+		return errors.Join(err, fmt.Errorf("a device of nobody may be left: keyctl mfa remove %s", *in.DeviceName))
+	}
+	return errors.Join(err, cl.abandon(ctx, serial))
+}
+
+// nameAfterAll is the serial number of a device by its name, for who has given up.
+func (cl *client) nameAfterAll(ctx context.Context, name string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearing)
+	defer cancel()
+	return cl.mfaSerial(ctx, name)
 }
 
 // oathRequest is the input with its seed as bytes: the type of mfaapi's own is
@@ -111,7 +149,9 @@ func (cl *client) abandon(ctx context.Context, serial string) error {
 		return nil
 	}
 	// What was interrupted is cleared up all the same.
-	_, err := cl.iam.DeleteVirtualMFADevice(context.WithoutCancel(ctx), &iam.DeleteVirtualMFADeviceInput{SerialNumber: &serial})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearing)
+	defer cancel()
+	_, err := cl.iam.DeleteVirtualMFADevice(ctx, &iam.DeleteVirtualMFADeviceInput{SerialNumber: &serial})
 	if err != nil && !noEntity(err) {
 		return fmt.Errorf("the device %s is left, and nobody's: keyctl mfa remove %s", serial, serial)
 	}

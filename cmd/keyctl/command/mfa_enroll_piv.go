@@ -83,7 +83,7 @@ func (c *cli) enrollPIV(ctx context.Context, o pivOptions) error {
 		return err
 	}
 	if o.generate {
-		if err := c.generateOnCard(ctx, p, o, slot); err != nil {
+		if o.card, err = c.generateOnCard(ctx, p, o, slot); err != nil {
 			return err
 		}
 	}

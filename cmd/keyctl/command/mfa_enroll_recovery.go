@@ -44,6 +44,8 @@ type recoveryDoc struct {
 }
 
 func (c *cli) enrollRecovery(ctx context.Context, o recoveryOptions) (err error) {
+	ctx, stop := interruptible(ctx)
+	defer stop()
 	cl, err := c.connect(ctx)
 	if err != nil {
 		return err
@@ -54,12 +56,16 @@ func (c *cli) enrollRecovery(ctx context.Context, o recoveryOptions) (err error)
 		if file, err = os.OpenFile(o.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
 			return err
 		}
+		// Without the codes in it, it is only in the way of the next try.
+		defer func() {
+			if err != nil && file != nil {
+				_ = file.Close() // fill may have done it
+				err = errors.Join(err, os.Remove(o.out))
+			}
+		}()
 	}
 	var made mfaapi.CreateRecoveryCodesResponse
 	if err := cl.mfa.call(ctx, "CreateRecoveryCodes", mfaapi.CreateRecoveryCodesRequest{UserName: optional(o.user)}, &made); err != nil {
-		if file != nil {
-			err = errors.Join(err, file.Close(), os.Remove(o.out))
-		}
 		return err
 	}
 	doc, t := recoveryDoc{UserName: o.user, Out: o.out}, term.NewTable()
@@ -74,6 +80,6 @@ func (c *cli) enrollRecovery(ctx context.Context, o recoveryOptions) (err error)
 		return err
 	}
 	n := len(doc.Codes)
-	doc.Codes = nil
+	doc.Codes, file = nil, nil
 	return c.done(doc, "%d recovery codes: in %s", n, o.out)
 }

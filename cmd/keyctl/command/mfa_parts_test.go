@@ -5,12 +5,15 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"image/color"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/boombuler/barcode/qr"
 
 	"github.com/keyd-hsm/keyd/cmd/keyctl/command"
+	"github.com/keyd-hsm/keyd/mfa/protocol"
 )
 
 func TestSeeds(t *testing.T) {
@@ -101,6 +104,54 @@ func TestQRCode(t *testing.T) {
 					t.Fatalf("colours %v: module %d, %d", colours, x, y)
 				}
 			}
+		}
+	}
+}
+
+// TestVerifyTTL: no time at all is not keyd's minute.
+func TestVerifyTTL(t *testing.T) {
+	for _, ttl := range []string{"0s", "900ms", "-1m"} {
+		fails(t, 2, "", []string{"mfa", "verify", "--user", "alice", "--purpose", "x", "--wait", "--ttl", ttl}, "error: --ttl "+ttl[:2])
+	}
+}
+
+// TestPurposeShown: whatever the asker writes as its purpose, no line of what the
+// person sees begins with it but one that is indented, and it comes last.
+func TestPurposeShown(t *testing.T) {
+	for _, purpose := range []string{
+		"sudo on db1",
+		"sudo" + strings.Repeat(" ", 63) + "grants       the answer only" + strings.Repeat(" ", 52) + "asked by     root",
+		strings.Repeat("x", 67) + "grants the answer only",
+		strings.Repeat("\u6f22", 100), `a "quoted" one`, strings.Repeat("y", 200),
+	} {
+		shown, err := command.ShowChallenge(protocol.Challenge{User: "alice", Purpose: purpose, Credentials: true, Asker: protocol.Asker{Name: "mallory", UID: 1001}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, after, found := strings.Cut(shown, "\nfor          \"")
+		if !found || !strings.Contains(before, "\nasked by     mallory (uid 1001)") || !strings.Contains(before, "\ngrants       CREDENTIALS of alice") {
+			t.Fatalf("%q is shown as\n%s", purpose, shown)
+		}
+		var whole strings.Builder
+		for i, line := range strings.Split(strings.TrimSuffix(after, "\n"), "\n") {
+			if text, indented := strings.CutPrefix(line, strings.Repeat(" ", 13)); i == 0 || indented {
+				whole.WriteString(text)
+			} else {
+				t.Errorf("%q: the line %q", purpose, line)
+			}
+			if utf8.RuneCountInString(line) > 79 || strings.Contains(strings.TrimLeft(line, " "), "  ") {
+				t.Errorf("%q: the line %q", purpose, line)
+			}
+		}
+		// A line that was cut at a space has lost it to the end of the line.
+		unspaced := func(s string) string {
+			return strings.ReplaceAll(strings.ReplaceAll(s, " ", ""), command.MarkedSpaces, "")
+		}
+		if got := `"` + unspaced(whole.String()); got != unspaced(strconv.Quote(purpose)) {
+			t.Errorf("%q is shown as %s", purpose, got)
+		}
+		if short := command.ShortPurpose(purpose); utf8.RuneCountInString(short) > 40 || strings.Contains(short, "  ") || short[0] != '"' {
+			t.Errorf("%q is in a list as %s", purpose, short)
 		}
 	}
 }

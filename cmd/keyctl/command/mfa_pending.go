@@ -16,8 +16,11 @@ func newMFAPending(c *cli) *cobra.Command {
 	var user string
 	var socket socketOptions
 	cmd := &cobra.Command{
-		Use:     "pending",
-		Short:   "Questions that wait for an answer of yours",
+		Use:   "pending",
+		Short: "Questions that wait for an answer of yours",
+		Long: `Questions that wait for an answer of yours. Of a long purpose the beginning is shown,
+and several spaces on end as ␣; "keyctl mfa answer" shows all of it, and -o json as it
+is.`,
 		Example: "  keyctl mfa pending",
 		Args:    cobra.NoArgs,
 		RunE: c.run(func(ctx context.Context, _ []string) error {
@@ -26,14 +29,14 @@ func newMFAPending(c *cli) *cobra.Command {
 				return err
 			}
 			doc := challengesDoc{[]challengeDoc{}}
-			t := term.NewTable("CHALLENGE", "USER", "PURPOSE", "ASKED BY", "GRANTS", "EXPIRES IN")
+			t := term.NewTable("CHALLENGE", "USER", "ASKED BY", "GRANTS", "EXPIRES IN", "PURPOSE")
 			for _, ch := range found {
 				doc.Challenges = append(doc.Challenges, newChallengeDoc(ch))
 				what := "-"
 				if ch.Credentials {
 					what = "CREDENTIALS"
 				}
-				t.Row(ch.ID, ch.User, ch.Purpose, askerText(ch.Asker), what, lasts(ch, time.Now()))
+				t.Row(ch.ID, ch.User, askerText(ch.Asker), what, lasts(ch, time.Now()), shortPurpose(ch.Purpose))
 			}
 			return c.show(doc, t)
 		}),
@@ -56,7 +59,7 @@ func pendingIDs(ctx context.Context, mc *mfaclient.Client) []cobra.Completion {
 	}
 	var ids []cobra.Completion
 	for _, ch := range found {
-		ids = append(ids, cobra.CompletionWithDesc(ch.ID, term.Clean(ch.User+": "+ch.Purpose)))
+		ids = append(ids, cobra.CompletionWithDesc(ch.ID, term.Clean(ch.User+": "+shortPurpose(ch.Purpose))))
 	}
 	return ids
 }

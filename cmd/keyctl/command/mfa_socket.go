@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -74,16 +77,71 @@ func newChallengeDoc(ch protocol.Challenge) challengeDoc {
 	return challengeDoc{ch.ID, ch.User, ch.Purpose, ch.Methods, ch.Credentials, ch.Created.UTC(), ch.Expires.UTC(), ch.Asker}
 }
 
+// Of a purpose as it is shown: how wide its lines are, so that with what stands
+// before them they fit on any terminal; and how much of it there is where it shares
+// its line with other things.
+const (
+	purposeWidth = 60
+	purposeShort = 40
+)
+
+// openBox stands for several spaces on end, which could make a part of a purpose
+// look like a line, or a column, of keyctl's own.
+const openBox = "\u2423"
+
+var spaces = regexp.MustCompile(` {2,}`)
+
+func markSpaces(purpose string) string { return spaces.ReplaceAllString(purpose, openBox) }
+
+// shownPurpose is a purpose as people are shown it: in quotes. What is signed is what
+// was sent.
+func shownPurpose(purpose string) string { return markSpaces(strconv.Quote(purpose)) }
+
+// purposeLines is all of a purpose, cut before a terminal would do it.
+func purposeLines(purpose string) []string {
+	var lines []string
+	var line strings.Builder
+	width := 0
+	for _, r := range shownPurpose(purpose) {
+		// Beyond what Latin needs, characters may be two columns wide.
+		w := 1
+		if r > unicode.MaxLatin1 {
+			w = 2
+		}
+		if width += w; width > purposeWidth {
+			lines = append(lines, line.String())
+			line.Reset()
+			width = w
+		}
+		line.WriteRune(r)
+	}
+	return append(lines, line.String())
+}
+
+// shortPurpose is the beginning of a purpose, if it is long.
+func shortPurpose(purpose string) string {
+	text := []rune(shownPurpose(purpose))
+	if len(text) <= purposeShort {
+		return string(text)
+	}
+	return string(text[:purposeShort-1]) + "…"
+}
+
 // challengeFacts is a question for the person who answers it.
 func challengeFacts(ch protocol.Challenge, now time.Time) *term.Table {
 	t := term.NewTable()
 	t.Row("is this", ch.User)
-	t.Row("for", ch.Purpose)
 	t.Row("asked by", askerText(ch.Asker))
 	t.Row("grants", grants(ch))
 	t.Row("account", ch.Account)
 	t.Row("methods", strings.Join(ch.Methods, ", "))
 	t.Row("expires in", lasts(ch, now))
+	// The asker's own words come last, and in lines that fit under each other.
+	label := "for"
+	for _, line := range purposeLines(ch.Purpose) {
+		t.Row(label, line)
+		label = ""
+	}
 	return t
 }
 

@@ -149,6 +149,8 @@ func (o *verifyMFAOptions) ask() (protocol.Ask, error) {
 		return protocol.Ask{}, usagef("under pam_exec it is PAM_USER", "--user: not given")
 	case o.purpose == "":
 		return protocol.Ask{}, usagef(`tell the person what for: --purpose "restore of db1"`, "--purpose: not given")
+	case o.ttl < time.Second: // 0 would be keyd's default
+		return protocol.Ask{}, usagef("it is 5s to 10m", "--ttl %v: too short", o.ttl)
 	}
 	return protocol.Ask{User: o.user, Purpose: o.purpose, Methods: o.methods, TTLSeconds: int(o.ttl / time.Second)}, nil
 }

@@ -59,7 +59,7 @@ func runFsck(ctx context.Context, dir string, out io.Writer) error {
 	if _, err := readAppliance(db); err != nil {
 		return damage(fmt.Errorf("state: %w", err))
 	}
-	if _, err := piv.LoadToken(filepath.Join(dir, rootedFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := checkTokenFile(dir, db); err != nil {
 		return damage(fmt.Errorf("token: %w", err))
 	}
 	report, err := audit.Verify(filepath.Join(dir, auditDir))
@@ -86,6 +86,19 @@ func runFsck(ctx context.Context, dir string, out io.Writer) error {
 	fmt.Fprintf(out, "clean: state sound, audit log of %d events whole\n", report.Tree.N)
 	if waiting > 0 {
 		fmt.Fprintf(out, "note: events of the last changes wait in the outbox: %d; the next start sees that they are in the log\n", waiting)
+	}
+	return nil
+}
+
+// checkTokenFile reads the file of a token that is sealed to a card, which must be
+// there if the state was made with one.
+func checkTokenFile(dir string, db store.DB) error {
+	path := filepath.Join(dir, rootedFile)
+	if _, err := piv.LoadToken(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if made, is := madeSealed(db); is {
+		return tokenFileMissing(path, made)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -21,6 +22,7 @@ import (
 // pivFlags are the flags of init for a token that is sealed to YubiKeys.
 type pivFlags struct {
 	existing   bool
+	noPIN      bool
 	algorithm  string
 	touch      string
 	management string
@@ -28,7 +30,8 @@ type pivFlags struct {
 }
 
 func (f *pivFlags) bind(fs *pflag.FlagSet) {
-	fs.BoolVar(&f.existing, "piv-use-existing", false, "seal to the key that is in the slot, instead of making one there")
+	fs.BoolVar(&f.existing, "piv-use-existing", false, "seal to the key that is in the slot, instead of making one there; a spare whose slot is empty gets one")
+	fs.BoolVar(&f.noPIN, "piv-allow-no-pin", false, "take such a key even if it never wants the PIN: whoever has the card opens the token")
 	fs.StringVar(&f.algorithm, "piv-algorithm", string(piv.P256), "kind of the key that is made: P-256 or P-384")
 	fs.StringVar(&f.touch, "piv-touch", string(piv.TouchAlways), "when that key wants a touch: always, cached (15 seconds) or never")
 	fs.StringVar(&f.management, "piv-management-key-file", "", "file with the card's management key in hexadecimal (KEYD_PIV_MANAGEMENT_KEY; else asked for)")
@@ -69,20 +72,30 @@ func createPIVToken(ctx context.Context, dir string, u pivURI, working int, s *s
 		if err != nil {
 			return nil, nil, usage(fmt.Errorf("--piv-spare: %w", err), "as in --piv-spare 'piv:serial=12345678;slot=9d'")
 		}
+		if slices.Contains(uris, spare) {
+			return nil, nil, usage(fmt.Errorf("--piv-spare %s: named twice", text), "a spare is another card, or another slot")
+		}
 		uris = append(uris, spare)
 	}
 	path := filepath.Join(dir, rootedFile)
-	left, err := setAside(path, s.out)
+	left, err := leftToken(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	var keys []piv.CardKey
-	for _, u := range uris {
-		k, err := s.key(ctx, u, left)
-		if err != nil {
+	keys := make([]piv.CardKey, len(uris))
+	// Every card is looked at before a key is made on any: who has to come again, for
+	// the one that was not plugged in, finds the others as they were.
+	for _, step := range []cardStep{s.find, s.findOrMake} {
+		for i, u := range uris {
+			if keys[i], err = s.withCard(ctx, sealingTo{u, left, i > 0}, step); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	if left != nil {
+		if err := setAside(path, left, s.out); err != nil {
 			return nil, nil, err
 		}
-		keys = append(keys, k)
 	}
 	token, err := piv.CreateToken(path, working, keys...)
 	if err != nil {
@@ -91,10 +104,9 @@ func createPIVToken(ctx context.Context, dir string, u pivURI, working int, s *s
 	return token, keys, nil
 }
 
-// setAside moves the token's file of an init that was interrupted, or that belongs
-// to state which is not here, out of the way; it is never deleted. It returns the
-// keys on cards that it was sealed to.
-func setAside(path string, out io.Writer) ([]piv.CardKey, error) {
+// leftToken is the token of an init that was interrupted, or one that belongs to
+// state which is not here; nil if there is none.
+func leftToken(path string) (*piv.SealedToken, error) {
 	sealed, err := piv.LoadToken(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -102,43 +114,112 @@ func setAside(path string, out io.Writer) ([]piv.CardKey, error) {
 	if err != nil {
 		return nil, hinted(err, "move the file away if nothing needs it")
 	}
-	aside := path + "." + sealed.Info().Serial
-	for _, suffix := range []string{"", ".keys"} {
+	return sealed, nil
+}
+
+// setAside moves such a token out of the way; it is never deleted. Its resident keys
+// go first: a crash in between leaves a token that the next init finds.
+func setAside(path string, left *piv.SealedToken, out io.Writer) error {
+	aside := path + "." + left.Info().Serial
+	for _, suffix := range []string{".keys", ""} {
 		if err := os.Rename(path+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			return err
 		}
 	}
 	fmt.Fprintf(out, "note: a token was here that no appliance uses; it is now %s\n", aside)
-	return sealed.Keys(), nil
+	return nil
 }
 
-// key is the key on a card that the token is to be sealed to. It takes the one in
-// the slot if it is told to, or if an interrupted init made it; it never replaces
-// one.
-func (s *sealing) key(ctx context.Context, u pivURI, left []piv.CardKey) (piv.CardKey, error) {
-	card, err := piv.Open(ctx, u.Serial)
+// sealingTo is a key on a card that a token is to be sealed to.
+type sealingTo struct {
+	pivURI
+	left  *piv.SealedToken // of an interrupted init; nil if there is none
+	spare bool
+}
+
+// made reports whether an interrupted init made the key, or took it.
+func (to sealingTo) made(k piv.CardKey) bool {
+	return to.left != nil && slices.ContainsFunc(to.left.Keys(), func(l piv.CardKey) bool {
+		return l.Serial == k.Serial && l.Slot == k.Slot && l.Public.Equal(k.Public)
+	})
+}
+
+// A cardStep is something to do with a card, for the key to seal to.
+type cardStep func(context.Context, *piv.Card, sealingTo) (piv.CardKey, error)
+
+func (s *sealing) withCard(ctx context.Context, to sealingTo, step cardStep) (piv.CardKey, error) {
+	card, err := piv.Open(ctx, to.Serial)
 	if err != nil {
 		return piv.CardKey{}, fmt.Errorf("token: %w", err)
 	}
 	defer card.Close()
-	k, err := card.SealsTo(ctx, u.Slot)
+	return step(ctx, card, to)
+}
+
+// find is the key that is in the slot already. It takes that if it is told to, or if
+// an interrupted init made it; a key is never replaced. The zero CardKey says that
+// one is to be made: a spare's is in any case, since an init that made the first
+// key, and failed at the spare, is run again with --piv-use-existing.
+func (s *sealing) find(ctx context.Context, card *piv.Card, to sealingTo) (piv.CardKey, error) {
+	k, err := card.SealsTo(ctx, to.Slot)
 	switch {
-	case errors.Is(err, piv.ErrNoKey) && s.flags.existing:
+	case errors.Is(err, piv.ErrNoKey) && s.flags.existing && !to.spare:
 		return k, hinted(err, "leave out --piv-use-existing to make one")
 	case errors.Is(err, piv.ErrNoKey):
-		return s.generate(ctx, card, u.Slot)
+		return piv.CardKey{}, nil
 	case err != nil:
 		return k, err
-	}
-	for _, l := range left {
-		if l.Serial == k.Serial && l.Slot == k.Slot && l.Public.Equal(k.Public) {
-			return k, nil
-		}
-	}
-	if !s.flags.existing {
+	case !s.flags.existing && !to.made(k):
 		return k, hinted(fmt.Errorf("%v: has a key already", k), "--piv-use-existing seals to it; or choose an empty slot, 9d or 82 to 95; it is never replaced")
 	}
+	policies, err := card.Key(ctx, to.Slot)
+	if err == nil && policies.PINPolicy == piv.PINNever && !s.flags.noPIN {
+		err = hinted(fmt.Errorf("%v: its key never wants the PIN: whoever has the card could open the token", k),
+			"choose an empty slot, for a key that does; or take this one with --piv-allow-no-pin")
+	}
+	return k, err
+}
+
+// findOrMake makes the key if there is none. Of one that is there it says what it
+// lacks.
+func (s *sealing) findOrMake(ctx context.Context, card *piv.Card, to sealingTo) (piv.CardKey, error) {
+	k, err := s.find(ctx, card, to)
+	if err != nil {
+		return k, err
+	}
+	if k.Public == nil {
+		return s.generate(ctx, card, to.Slot)
+	}
+	policies, err := card.Key(ctx, to.Slot)
+	if err != nil {
+		return k, err
+	}
+	for _, lack := range lacks(policies) {
+		fmt.Fprintf(s.out, "warning: %v: %s\n", k, lack)
+	}
 	return k, nil
+}
+
+// lacks is what a key that was there does not do that one made here would, or what
+// the card does not tell of it.
+func lacks(k piv.Key) []string {
+	var found []string
+	switch k.PINPolicy {
+	case piv.PINNever:
+		found = append(found, "its key never wants the PIN: whoever has the card opens the token")
+	case "":
+		found = append(found, "the card does not tell whether its key wants the PIN")
+	}
+	switch k.TouchPolicy {
+	case piv.TouchNever:
+		found = append(found, "its key never wants a touch: a program that knows the PIN opens the token while the card is plugged in")
+	case "":
+		found = append(found, "the card does not tell whether its key wants a touch")
+	}
+	if k.Imported {
+		found = append(found, "its key was made elsewhere, and may be there yet")
+	}
+	return found
 }
 
 func (s *sealing) generate(ctx context.Context, card *piv.Card, slot piv.Slot) (piv.CardKey, error) {

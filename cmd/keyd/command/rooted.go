@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -108,23 +109,33 @@ func (r *rooted) unseal(ctx context.Context, t try) error {
 	if r.stop != nil {
 		return errOpenAlready
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(life, cancel)()
 	token, err := r.sealed.UnsealWithCard(ctx, piv.Unsealing{
 		PIN: piv.KnownPIN(t.pin), LastTry: t.lastTry, Working: r.working,
 		Touch: func(k piv.CardKey) { t.touch(k.String()) },
 	})
-	r.note(t.peer, err)
 	if err != nil {
+		if life.Err() != nil && errors.Is(err, context.Canceled) {
+			err = fmt.Errorf("%w: %w", errStopping, err)
+		}
+		r.note(t.peer, err)
 		r.logger.Warn("not unsealed", "error", err)
 		return err
 	}
 	a, err := r.open(life, token)
 	if err != nil {
 		err = fmt.Errorf("the token is open, but not the appliance: %w", err)
+		r.note(t.peer, err)
 		r.logger.Error("not unsealed", "error", err)
 		return errors.Join(err, token.Close())
 	}
-	if err := a.server.RecordUnsealings(r.sealed.Info().String(), r.region, r.tries, r.dropped); err != nil {
-		return errors.Join(fmt.Errorf("audit log: %w", err), a.Close(), token.Close())
+	tries := append(slices.Clone(r.tries), newUnsealing(t.peer, nil))
+	if err := a.server.RecordUnsealings(r.sealed.Info().String(), r.region, tries, r.dropped); err != nil {
+		err = fmt.Errorf("audit log: %w", err)
+		r.note(t.peer, err)
+		return errors.Join(err, a.Close(), token.Close())
 	}
 	r.tries, r.dropped = nil, 0
 	r.start(life, a, token)
@@ -132,8 +143,17 @@ func (r *rooted) unseal(ctx context.Context, t try) error {
 	return nil
 }
 
-// note keeps a try for the audit log. The caller has the turn.
+// note keeps a try that failed for the audit log. The caller has the turn.
 func (r *rooted) note(peer *listen.Peer, err error) {
+	if len(r.tries) >= maxTries {
+		r.tries = r.tries[1:]
+		r.dropped++
+	}
+	r.tries = append(r.tries, newUnsealing(peer, err))
+}
+
+// newUnsealing is a try for the audit log; nil is that it opened.
+func newUnsealing(peer *listen.Peer, err error) server.Unsealing {
 	u := server.Unsealing{At: time.Now()}
 	if peer != nil {
 		u.UID, u.PID = &peer.UID, peer.PID
@@ -142,11 +162,7 @@ func (r *rooted) note(peer *listen.Peer, err error) {
 		u.Code, _ = unsealCode(err)
 		u.Message = err.Error()
 	}
-	if len(r.tries) >= maxTries {
-		r.tries = r.tries[1:]
-		r.dropped++
-	}
-	r.tries = append(r.tries, u)
+	return u
 }
 
 // start lets requests in, and the appliance work. The caller has the turn.

@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -162,7 +161,7 @@ func (s serving) rooted(ctx context.Context) (err error) {
 	}
 	sealed, err := piv.LoadToken(filepath.Join(c.DataDir, rootedFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return hinted(fmt.Errorf("%s: no token that is sealed to a card", c.DataDir), "keyd init --token piv: makes one")
+		return noSealedToken(c.DataDir)
 	}
 	if err != nil {
 		return err

@@ -28,6 +28,8 @@ var unsealCodes = []struct {
 	{piv.ErrNoKey, "other_key"},
 	{piv.ErrOtherKey, "other_key"},
 	{piv.ErrAltered, "altered"},
+	// Who asked has gone. The next finds the card at work still.
+	{piv.ErrUnderWay, "busy"},
 }
 
 // unsealCode is the code of an error, and how many wrong PINs the card still
