@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -66,6 +67,54 @@ func TestAnyDevice(t *testing.T) {
 			t.Errorf("%s: %d failures, want %d", d.Serial(), d.Failures.Count, want)
 		}
 	}
+}
+
+// TestAnyForgets: a typo counts at each device that it might have been of, and the
+// right code that follows clears it at all of them; so years of typos lock nothing.
+func TestAnyForgets(t *testing.T) {
+	f := start(t)
+	ann, _ := f.kit.UserWithKey("ann")
+	phone, backup := f.device("phone"), f.device("backup")
+	phone.enable(ann.ID)
+	backup.enable(ann.ID)
+	for range 2 * mfa.LockFailures {
+		f.tick(5)
+		typo := f.typo(phone, backup)
+		if _, err := f.any(ann.ID, typo); !errors.Is(err, mfa.ErrCode) {
+			t.Fatal(err)
+		}
+		for _, d := range f.status(ann.ID).Devices {
+			if d.Failures.Count != 1 {
+				t.Errorf("%s: %d failures", d.Serial(), d.Failures.Count)
+			}
+		}
+		if _, err := f.any(ann.ID, phone.code(0)); err != nil {
+			t.Fatal(err)
+		}
+		status := f.status(ann.ID)
+		for _, d := range status.Devices {
+			if d.Failures.Count+status.Failures != 0 {
+				t.Errorf("%s: %d failures, %d of the user", d.Serial(), d.Failures.Count, status.Failures)
+			}
+		}
+	}
+	if _, err := f.any(ann.ID, backup.code(0)); err != nil {
+		t.Errorf("the backup device: %v", err)
+	}
+}
+
+// typo is a code that neither device shows near now.
+func (f *fixture) typo(a, b device) string {
+	for n := range 1_000_000 {
+		code := fmt.Sprintf("%06d", n)
+		shown := func(d device) bool {
+			return slices.ContainsFunc([]int{-2, -1, 0, 1, 2}, func(step int) bool { return d.code(step) == code })
+		}
+		if !shown(a) && !shown(b) {
+			return code
+		}
+	}
+	panic("two devices show all codes")
 }
 
 func (f *fixture) status(owner string) (status mfa.Status) {

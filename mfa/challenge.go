@@ -17,8 +17,8 @@ import (
 var (
 	// ErrNoChallenge: there is none of that id for whom asked, or it has ended.
 	ErrNoChallenge = errors.New("no such challenge")
-	// ErrTooMany: one asker, or all together, have as many challenges or waits as
-	// may be.
+	// ErrTooMany: one asker about one user, one asker in all, or all together have as
+	// many challenges or waits as may be.
 	ErrTooMany = errors.New("too many challenges")
 	// ErrMethod: the answer is of a method that the challenge does not take.
 	ErrMethod = errors.New("a method that was not asked for")
@@ -30,15 +30,10 @@ const (
 	DefaultTTL = time.Minute
 	MaxTTL     = 10 * time.Minute
 
-	maxOpen     = 64   // that wait for an answer, of one asker
-	maxOpenAll  = 4096 // of all; and as many that have ended
-	maxEnded    = maxOpen
 	maxRefused  = 3                // answers, then it is rejected
 	outcomeKept = 60 * time.Second // after the end
 	idSize      = 16               // bytes
 	maxListed   = 100
-	maxWaits    = maxOpen // of one asker
-	maxWaitsAll = 512
 	sweepEvery  = time.Second // at most so often, while there is room
 )
 
@@ -82,9 +77,7 @@ type Challenges struct {
 
 	mu     sync.Mutex // guards the rest, and what each entry says
 	byID   map[string]*entry
-	askers map[string]*asker
-	open   int // entries that wait for an answer
-	waits  int
+	shares map[share]*holding
 	count  uint64
 	swept  time.Time
 	over   bool          // Close was called
@@ -106,17 +99,11 @@ type entry struct {
 	claimed   bool      // its credentials
 }
 
-// An asker is all that one has in the table.
-type asker struct {
-	open, waits int
-	ended       []*entry // oldest first
-}
-
 // NewChallenges makes the table of an account. realTime is what they expire by.
 func NewChallenges(account string, factors Factors, realTime func() time.Time) *Challenges {
 	return &Challenges{
 		account: account, factors: factors, now: realTime,
-		byID: make(map[string]*entry), askers: make(map[string]*asker), closed: make(chan struct{}),
+		byID: make(map[string]*entry), shares: make(map[share]*holding), closed: make(chan struct{}),
 	}
 }
 
@@ -135,19 +122,18 @@ func (t *Challenges) Ask(q Question) (protocol.Challenge, error) {
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	full := func() bool { return t.open >= maxOpenAll || t.of(q.From).open >= maxOpen }
-	if full() || now.Sub(t.swept) >= sweepEvery {
+	if t.full(&q) || now.Sub(t.swept) >= sweepEvery {
 		t.sweep(now)
 	}
-	if t.over || full() {
-		t.tidy(q.From)
+	if t.over || t.full(&q) {
 		return protocol.Challenge{}, ErrTooMany
 	}
 	t.count++
 	e.number = t.count
 	t.byID[q.ID] = e
-	t.open++
-	t.of(q.From).open++
+	for h := range t.holdings(&q) {
+		h.open++
+	}
 	return e.Challenge, nil
 }
 

@@ -2,17 +2,26 @@ package mfa
 
 // What the tests of challenges count with.
 const (
-	OutcomeKept = outcomeKept
-	MaxOpen     = maxOpen
-	MaxOpenAll  = maxOpenAll
-	MaxListed   = maxListed
-	MaxWaits    = maxWaits
-	MaxRefused  = maxRefused
+	OutcomeKept   = outcomeKept
+	MaxOpen       = maxOpen
+	MaxOpenAsker  = maxOpenAsker
+	MaxOpenAll    = maxOpenAll
+	MaxListed     = maxListed
+	MaxWaits      = maxWaits
+	MaxWaitsAsker = maxWaitsAsker
+	MaxWaitsAll   = maxWaitsAll
+	MaxRefused    = maxRefused
 )
 
 // Sizes counts what is in the table.
-func (t *Challenges) Sizes() (open, ended, askers int) {
+func (t *Challenges) Sizes() (open, ended, shares int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.open, len(t.byID) - t.open, len(t.askers)
+	if all := t.shares[share{}]; all != nil {
+		open, ended = all.open, len(all.ended)
+	}
+	if open+ended != len(t.byID) {
+		panic("challenges are counted wrongly")
+	}
+	return open, ended, len(t.shares)
 }

@@ -9,23 +9,6 @@ import (
 
 // The methods here are called with Challenges.mu held.
 
-// of is what an asker has. Who makes one empty again calls tidy.
-func (t *Challenges) of(from string) *asker {
-	a := t.askers[from]
-	if a == nil {
-		a = new(asker)
-		t.askers[from] = a
-	}
-	return a
-}
-
-// tidy drops an asker who has nothing.
-func (t *Challenges) tidy(from string) {
-	if a := t.askers[from]; a != nil && a.open == 0 && a.waits == 0 && len(a.ended) == 0 {
-		delete(t.askers, from)
-	}
-}
-
 // own finds a challenge of that asker. Another's is none.
 func (t *Challenges) own(from, id string) (*entry, error) {
 	e, ok := t.byID[id]
@@ -57,27 +40,13 @@ func (t *Challenges) end(e *entry, o protocol.Outcome) {
 	}
 	e.outcome, e.ended = o, o.At
 	close(e.done)
-	a := t.of(e.From)
-	t.open--
-	a.open--
-	a.ended = append(a.ended, e)
-	if len(a.ended) > maxEnded {
-		t.forget(a.ended[0])
-	}
-	if len(t.byID)-t.open > maxOpenAll {
-		t.forget(t.oldest())
-	}
-}
-
-// oldest is the challenge that ended first of those that are known.
-func (t *Challenges) oldest() *entry {
-	var first *entry
-	for _, a := range t.askers {
-		if len(a.ended) > 0 && (first == nil || a.ended[0].ended.Before(first.ended)) {
-			first = a.ended[0]
+	for h, i := range t.holdings(&e.Question) {
+		h.open--
+		h.ended = append(h.ended, e)
+		if len(h.ended) > limits[i].open {
+			t.forget(h.ended[0])
 		}
 	}
-	return first
 }
 
 // forget drops a challenge.
@@ -86,15 +55,16 @@ func (t *Challenges) forget(e *entry) {
 		return
 	}
 	delete(t.byID, e.ID)
-	a := t.of(e.From)
 	if e.ended.IsZero() {
-		t.open--
-		a.open--
 		close(e.done)
-	} else {
-		a.ended = slices.DeleteFunc(a.ended, func(other *entry) bool { return other == e })
 	}
-	t.tidy(e.From)
+	for h := range t.holdings(&e.Question) {
+		if e.ended.IsZero() {
+			h.open--
+		} else if i := slices.Index(h.ended, e); i >= 0 {
+			h.ended = slices.Delete(h.ended, i, i+1)
+		}
+	}
 }
 
 // sweep ends and forgets what is due.

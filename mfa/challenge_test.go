@@ -3,7 +3,6 @@ package mfa_test
 import (
 	"context"
 	"errors"
-	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,48 +135,6 @@ func TestChallengeIDs(t *testing.T) {
 	}
 }
 
-func TestChallengeLimits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := table()
-		asked := 0
-		for uid := 0; ; uid++ {
-			from := "uid:" + strconv.Itoa(uid)
-			n := 0
-			for {
-				if _, err := c.Ask(question(from)); err != nil {
-					if !errors.Is(err, mfa.ErrTooMany) {
-						t.Fatal(err)
-					}
-					break
-				}
-				n++
-			}
-			if asked += n; n != mfa.MaxOpen && n != 0 {
-				t.Errorf("%s may have %d", from, n)
-			}
-			if n == 0 {
-				break
-			}
-		}
-		if asked != mfa.MaxOpenAll {
-			t.Errorf("%d in all", asked)
-		}
-		if n := len(c.Pending(func(*mfa.Question) bool { return true })); n != mfa.MaxListed {
-			t.Errorf("%d are listed", n)
-		}
-		time.Sleep(mfa.DefaultTTL)
-		ask(t, c, question("uid:0")) // what has expired is in nobody's way
-		if open, ended, askers := c.Sizes(); open != 1 || ended > mfa.MaxOpenAll || askers > mfa.MaxOpenAll/mfa.MaxOpen {
-			t.Errorf("%d open, %d ended, of %d", open, ended, askers)
-		}
-		time.Sleep(mfa.MaxTTL)
-		c.Pending(func(*mfa.Question) bool { return true })
-		if open, ended, askers := c.Sizes(); open+ended+askers != 0 {
-			t.Errorf("left behind: %d open, %d ended, of %d", open, ended, askers)
-		}
-	})
-}
-
 // TestChallengeOutcomesBounded: one who asks and asks keeps a bounded number of
 // outcomes, the latest.
 func TestChallengeOutcomesBounded(t *testing.T) {
@@ -202,28 +159,33 @@ func TestChallengeOutcomesBounded(t *testing.T) {
 	})
 }
 
-func TestChallengeWaitsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := table()
-		made := ask(t, c, question("uid:1"))
-		ended := make(chan error)
-		for range mfa.MaxWaits {
-			go func() {
-				_, err := c.Wait(t.Context(), "uid:1", made.ID, time.Minute)
-				ended <- err
+// TestChallengeWaitWhileAnswered: who begins to wait while a wrong answer is being
+// checked learns of the expiry when it is there, or, if that answer takes longer,
+// with the answer.
+func TestChallengeWaitWhileAnswered(t *testing.T) {
+	const ttl = 5 * time.Second
+	for checked, want := range map[time.Duration]time.Duration{2 * time.Second: ttl, 8 * time.Second: 8 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			c := table()
+			q := question("uid:1")
+			q.TTL = ttl
+			made := ask(t, c, q)
+			began := time.Now()
+			answered := make(chan error)
+			go func() { // of no method that was asked for
+				answered <- c.Answer(t.Context(), made.ID, protocol.Answer{Device: "d"}, func(_ mfa.Proof, refusal error) error {
+					time.Sleep(checked)
+					return refusal
+				})
 			}()
-		}
-		synctest.Wait()
-		if _, err := c.Wait(t.Context(), "uid:1", made.ID, time.Minute); !errors.Is(err, mfa.ErrTooMany) {
-			t.Errorf("one more: %v", err)
-		}
-		for range mfa.MaxWaits {
-			if err := <-ended; err != nil {
+			time.Sleep(time.Second)
+			r, err := c.Wait(t.Context(), "uid:1", made.ID, time.Minute)
+			if took := time.Since(began); err != nil || r.State != protocol.Expired || took != want {
+				t.Errorf("checked for %v: %s %v after %v, want %v", checked, r.State, err, took, want)
+			}
+			if err := <-answered; !errors.Is(err, mfa.ErrMethod) {
 				t.Error(err)
 			}
-		}
-		if _, err := c.Wait(t.Context(), "uid:1", made.ID, 0); err != nil {
-			t.Error(err)
-		}
-	})
+		})
+	}
 }

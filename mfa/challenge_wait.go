@@ -22,15 +22,9 @@ func (t *Challenges) Wait(ctx context.Context, from, id string, most time.Durati
 	if err != nil {
 		return Result{}, err
 	}
-	defer t.leave(from)
-	timer := time.NewTimer(min(most, left))
-	defer timer.Stop()
-	select {
-	case <-e.done:
-	case <-timer.C:
-	case <-t.closed:
-	case <-ctx.Done():
-		return Result{}, ctx.Err()
+	defer t.leave(e)
+	if err := t.await(ctx, e, most, left); err != nil {
+		return Result{}, err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -40,32 +34,58 @@ func (t *Challenges) Wait(ctx context.Context, from, id string, most time.Durati
 	return Result{e.outcome, e.Question, e.proof}, nil
 }
 
-// enter counts one who waits, and says when there is news at the latest.
+// await returns when there is news of a challenge that has so much time left, or
+// after most. One that is being answered when its time has come ends with that
+// answer, whatever it is.
+func (t *Challenges) await(ctx context.Context, e *entry, most, left time.Duration) error {
+	enough, expiry := time.NewTimer(most), time.NewTimer(left)
+	defer enough.Stop()
+	defer expiry.Stop()
+	for {
+		select {
+		case <-expiry.C:
+			if t.answered(e) {
+				continue
+			}
+		case <-e.done:
+		case <-enough.C:
+		case <-t.closed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return nil
+	}
+}
+
+// answered reports whether an answer is being checked.
+func (t *Challenges) answered(e *entry) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return e.answering
+}
+
+// enter counts one who waits, and says when the challenge expires.
 func (t *Challenges) enter(from, id string) (e *entry, left time.Duration, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if e, err = t.own(from, id); err != nil {
 		return nil, 0, err
 	}
-	a := t.of(from)
-	if a.waits >= maxWaits || t.waits >= maxWaitsAll {
+	if t.crowded(&e.Question) {
 		return nil, 0, ErrTooMany
 	}
-	a.waits++
-	t.waits++
-	left = MaxTTL
-	if !e.answering {
-		left = e.Expires.Sub(t.now())
+	for h := range t.holdings(&e.Question) {
+		h.waits++
 	}
-	return e, left, nil
+	return e, e.Expires.Sub(t.now()), nil
 }
 
-func (t *Challenges) leave(from string) {
+func (t *Challenges) leave(e *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.waits--
-	t.of(from).waits--
-	t.tidy(from)
+	for h := range t.holdings(&e.Question) {
+		h.waits--
+	}
 }
 
 // Claim reports whether the credentials of a verified challenge of that asker are

@@ -17,9 +17,9 @@ const (
 	// reach is how far two consecutive codes are looked for, to find out how a
 	// device's clock goes: a quarter of an hour. Two codes are guessed once in 10^10.
 	reach = 30
-	// maxDrift bounds what is learned in small steps; beyond it the device has to be
-	// resynchronized.
-	maxDrift = reach
+	// maxLearned is by how many steps single codes move what two consecutive ones have
+	// shown of a device's clock. See spend.
+	maxLearned = 1
 	// lookAhead is how many codes of a counter may have been made and not used (RFC
 	// 4226, section 7.4), and resyncAhead the same for two consecutive ones.
 	lookAhead   = 10
@@ -57,7 +57,7 @@ func (d *Device) near(now time.Time) span {
 	if d.Kind() == TypeHOTP {
 		return span{d.Last + 1, d.Last + 1 + lookAhead}
 	}
-	center := d.Codes().step(now) + d.Drift
+	center := d.Codes().step(now) + d.Drift + d.Learned
 	return span{center - window, center + window}
 }
 
@@ -79,11 +79,18 @@ func (d *Device) ahead(step int64, now time.Time) int64 {
 }
 
 // spend notes that the code of a step or counter was used, and how the device's
-// clock goes.
+// clock goes: RFC 6238, section 6, lets a validator record the drift that it sees.
+//
+// A code that comes late looks like a clock that is behind. So what single codes
+// teach stays within a step of the drift that two consecutive ones have shown, and
+// within the window around it: a chain of old codes, each late by a step more, ends
+// at the second, and a code that is as prompt as those two were is always good. A
+// device whose clock goes wrong slowly is followed until it is two steps off; then
+// it has to be resynchronized, from where it is followed again.
 func (d *Device) spend(step int64, now time.Time) {
 	d.Last = step
-	if drift := d.ahead(step, now); drift >= -maxDrift && drift <= maxDrift {
-		d.Drift = drift
+	if d.Kind() != TypeHOTP {
+		d.Learned = max(-maxLearned, min(d.ahead(step, now)-d.Drift, maxLearned))
 	}
 }
 

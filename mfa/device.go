@@ -45,8 +45,11 @@ type Device struct {
 	// first counter while none was: none at or before it is good any more, whoever
 	// has the device.
 	Last int64 `json:"last,omitempty"`
-	// Drift is by how many steps the device's clock is ahead.
+	// Drift is by how many steps the device's clock was ahead when two consecutive
+	// codes were shown, and Learned by how many more it has been since, 1 at most, or
+	// -1: see spend.
 	Drift    int64    `json:"drift,omitempty"`
+	Learned  int64    `json:"learned,omitempty"`
 	Failures Failures `json:"failures,omitzero"`
 }
 

@@ -115,7 +115,7 @@ func (s *Service) Enable(tx Tx, owner, serial string, p Pair) error {
 		return err
 	}
 	d.Owner, d.Enabled = owner, s.Clock().UTC()
-	d.Drift, d.Failures = p.drift, Failures{} // the owner's failures at other devices stay
+	d.Drift, d.Learned, d.Failures = p.drift, 0, Failures{} // the owner's failures at other devices stay
 	return s.put(tx, d)
 }
 
@@ -126,7 +126,7 @@ func (s *Service) Resync(tx Tx, serial string, p Pair) error {
 	if err != nil {
 		return err
 	}
-	d.Drift, d.Failures = p.drift, Failures{}
+	d.Drift, d.Learned, d.Failures = p.drift, 0, Failures{}
 	return errors.Join(s.put(tx, d), tx.Delete(failures+d.Owner))
 }
 

@@ -33,6 +33,9 @@ func (f Failures) wait(now time.Time, most time.Duration) time.Duration {
 	if f.Count < freeFailures {
 		return 0
 	}
+	if f.ahead(now) {
+		return 0
+	}
 	shift := min(f.Count-freeFailures, 12) // 2^12 s is more than maxDelay
 	left := f.Last.Add(min(time.Second<<shift, most)).Sub(now)
 	return max(0, (left + time.Second - 1).Truncate(time.Second))
@@ -40,10 +43,15 @@ func (f Failures) wait(now time.Time, most time.Duration) time.Duration {
 
 func (f Failures) locked() bool { return f.Count >= lockFailures }
 
+// ahead reports whether the last failure is of a time that has not come: the
+// machine's clock was wrong then, and nobody is made to wait until it comes again.
+// A try that began a little earlier may end later, and is not meant.
+func (f Failures) ahead(now time.Time) bool { return f.Last.Sub(now) > maxDelay }
+
 // more counts one. Time never goes back: a try that began earlier may end later.
 func (f *Failures) more(now time.Time) {
 	f.Count++
-	if now.After(f.Last) {
+	if now.After(f.Last) || f.ahead(now) {
 		f.Last = now.UTC()
 	}
 }
@@ -90,6 +98,22 @@ func ofOwner(tx Tx, owner string) (f Failures, err error) {
 		return f, err
 	}
 	return f, json.Unmarshal(b, &f)
+}
+
+// passed forgets the failures of the owner, and of the devices that were looked at:
+// a wrong code counted at each of them, and else one that is never used would be
+// locked by typos over the years. It stores right, which it was.
+func (s *Service) passed(tx Tx, owner string, right *Device, looked ...*Device) error {
+	for _, d := range looked {
+		if d != right && d.Failures == (Failures{}) {
+			continue
+		}
+		d.Failures = Failures{}
+		if err := s.put(tx, d); err != nil {
+			return err
+		}
+	}
+	return tx.Delete(failures + owner)
 }
 
 // failed counts a wrong answer for the owner, and for the devices that it might

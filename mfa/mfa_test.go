@@ -105,17 +105,14 @@ func (d device) code(at int) string {
 // judges are pquerna/otp's names.
 var judges = map[string]otp.Algorithm{mfa.SHA1: otp.AlgorithmSHA1, mfa.SHA256: otp.AlgorithmSHA256, mfa.SHA512: otp.AlgorithmSHA512}
 
-// enable gives the device to an owner and sees to it that its clock is known to be
-// right: it takes two codes of a while ago, and then those up to now.
+// enable gives the device to an owner by the codes up to now.
 func (d device) enable(owner string) {
 	d.f.t.Helper()
-	p, err := d.f.Prove(d.f.t.Context(), "", d.serial, d.code(-3), d.code(-2))
+	p, err := d.f.Prove(d.f.t.Context(), "", d.serial, d.code(-1), d.code(0))
 	if err != nil {
 		d.f.t.Fatal(err)
 	}
 	d.f.do(func(tx mfa.Tx) error { return d.f.Enable(tx, owner, d.serial, p) })
-	d.wants(nil, owner, d.code(-1))
-	d.wants(nil, owner, d.code(0))
 }
 
 // tick moves the clock by steps.
@@ -165,19 +162,26 @@ func TestOnce(t *testing.T) {
 	d.wants(nil, ann.ID, d.code(0))
 }
 
-// TestDrift: a device whose clock goes ahead is followed.
+// TestDrift: a device whose clock goes ahead is followed until it is two steps off,
+// and from where it was resynchronized.
 func TestDrift(t *testing.T) {
 	f := start(t)
 	ann, _ := f.kit.UserWithKey("ann")
 	d := f.device("phone")
 	d.enable(ann.ID)
-	for ahead := range 6 {
+	follows := func(from int) {
+		t.Helper()
+		for _, ahead := range []int{from, from + 1, from + 2, from + 2} {
+			f.tick(10)
+			d.wants(nil, ann.ID, d.code(ahead))
+		}
 		f.tick(10)
-		d.wants(nil, ann.ID, d.code(ahead))
+		d.wants(mfa.ErrCode, ann.ID, d.code(from+3))
+		d.wants(mfa.ErrCode, ann.ID, d.code(from-1))
+		d.wants(nil, ann.ID, d.code(from))
 	}
+	follows(0)
 	f.tick(10)
-	d.wants(mfa.ErrCode, ann.ID, d.code(0))
-	d.wants(mfa.ErrCode, ann.ID, d.code(7))
 	p, err := f.Prove(t.Context(), ann.ID, d.serial, d.code(20), d.code(21))
 	if err != nil {
 		t.Fatal(err)
@@ -185,6 +189,28 @@ func TestDrift(t *testing.T) {
 	f.do(func(tx mfa.Tx) error { return f.Resync(tx, d.serial, p) })
 	d.wants(mfa.ErrCode, ann.ID, d.code(21))
 	d.wants(nil, ann.ID, d.code(22))
+	follows(21)
+}
+
+// TestOldCodes: codes that are each a step older than the one before do not lead
+// away: the third is too old, and a prompt one is good ever after.
+func TestOldCodes(t *testing.T) {
+	f := start(t)
+	ann, _ := f.kit.UserWithKey("ann")
+	d := f.device("phone")
+	d.enable(ann.ID)
+	for old := 1; old <= 5; old++ {
+		f.tick(10)
+		want := error(nil)
+		if old > 2 {
+			want = mfa.ErrCode
+		}
+		d.wants(want, ann.ID, d.code(-old))
+	}
+	f.now = f.now.Add(time.Hour)
+	d.wants(nil, ann.ID, d.code(0))
+	f.tick(1)
+	d.wants(nil, ann.ID, d.code(0))
 }
 
 // TestGuesses: however many guesses come at once, as many are looked at as may be;
@@ -314,4 +340,26 @@ func refused(t testing.TB, err error, code string) {
 	if !errors.As(err, &e) || e.Code != code {
 		t.Errorf("%v, want %s", err, code)
 	}
+}
+
+// TestClockWentBack: failures that were counted while the machine's clock was wrong
+// keep nobody out until that time comes, and later ones delay as ever.
+func TestClockWentBack(t *testing.T) {
+	f := start(t)
+	ann, _ := f.kit.UserWithKey("ann")
+	d := f.device("phone")
+	d.enable(ann.ID)
+	was := f.now
+	f.now = was.AddDate(20, 0, 0)
+	for range mfa.FreeFailures {
+		d.wants(mfa.ErrCode, ann.ID, d.wrong())
+	}
+	f.now = was.Add(time.Hour)
+	d.wants(mfa.ErrCode, ann.ID, d.wrong())
+	var b *mfa.BlockedError
+	if _, err := f.Verify(t.Context(), ann.ID, d.serial, d.code(0)); !errors.As(err, &b) || b.Wait != 2*time.Second {
+		t.Errorf("after one more: %v", err)
+	}
+	f.now = f.now.Add(2 * time.Second)
+	d.wants(nil, ann.ID, d.code(0))
 }

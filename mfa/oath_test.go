@@ -209,6 +209,7 @@ func TestKinds(t *testing.T) {
 		d.wants(mfa.ErrCode, ann.ID, d.code(0)[2:]) // as many digits as are shown
 		d.wants(nil, ann.ID, d.code(1))
 		d.wants(mfa.ErrCode, ann.ID, d.code(0))
+		f.do(func(tx mfa.Tx) error { return f.Unlock(tx, ann.ID) })
 	}
 }
 

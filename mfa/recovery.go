@@ -31,14 +31,14 @@ type recoveryCodes struct {
 	Created time.Time `json:"created"`
 	Salt    []byte    `json:"salt"`
 	Hashes  [][]byte  `json:"hashes"` // of those that are left
-	// Failures are wrong recovery codes. They lock nothing, and only slow down: a
-	// user whose devices are locked must get in by one.
+	// Failures are wrong recovery codes. They lock nothing, and slow down only
+	// further wrong ones: a user whose devices are locked must get in by one.
 	Failures Failures `json:"failures,omitzero"`
 }
 
-// maxRecoveryDelay is what a wrong recovery code costs at most. Guesses are
-// hopeless however fast they come; a short delay bounds the work, and does not let
-// who guesses keep the user out.
+// maxRecoveryDelay is what a wrong recovery code costs at most, before the next
+// wrong one is counted. Guesses are hopeless however fast they come; so a right code
+// does not wait, and who guesses without a pause does not keep the user out.
 const maxRecoveryDelay = 30 * time.Second
 
 // RecoveryCodes are shown once, to the person who is to keep them. They print as
@@ -140,14 +140,14 @@ func (s *Service) judgeRecovery(tx Tx, owner, plain string, now time.Time) (verd
 	switch wait := r.Failures.wait(now, maxRecoveryDelay); {
 	case r.Version == 0:
 		return ErrCode, touch(tx, now)
+	case known: // it does not wait: somebody who always guesses would keep the user out
+		r.Failures = Failures{}
+		return nil, errors.Join(put(tx, recovery+owner, r), s.unlock(tx, owner))
 	case wait > 0:
 		return &BlockedError{Wait: wait}, touch(tx, now)
-	case !known:
-		r.Failures.more(now)
-		return ErrCode, put(tx, recovery+owner, r)
 	}
-	r.Failures = Failures{}
-	return nil, errors.Join(put(tx, recovery+owner, r), s.unlock(tx, owner))
+	r.Failures.more(now)
+	return ErrCode, put(tx, recovery+owner, r)
 }
 
 // take strikes a code out, if it is one of those that are left. It looks at all,

@@ -91,7 +91,8 @@ func TestRecoveryCodes(t *testing.T) {
 }
 
 // TestRecoveryUnlocks: a locked user gets in by a recovery code, and is not locked
-// then. Guesses at codes lock nothing, and cost half a minute at most.
+// then. Guesses at codes lock nothing, slow each other down by half a minute at
+// most, and do not keep the user out, however fast they come.
 func TestRecoveryUnlocks(t *testing.T) {
 	f := start(t)
 	ann, _ := f.kit.UserWithKey("ann")
@@ -109,13 +110,12 @@ func TestRecoveryUnlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b *mfa.BlockedError
-	if _, err := f.any(ann.ID, codes[0]); !errors.As(err, &b) || b.Locked || b.Wait != mfa.MaxRecoveryDelay {
+	if _, err := f.any(ann.ID, "AAAA-AAAA-AAAA-AAAA"); !errors.As(err, &b) || b.Locked || b.Wait != mfa.MaxRecoveryDelay {
 		t.Errorf("too early: %v", err)
 	}
 	if !f.status(ann.ID).Locked {
 		t.Error("not locked")
 	}
-	f.now = f.now.Add(mfa.MaxRecoveryDelay)
 	if _, err := f.any(ann.ID, codes[0]); err != nil {
 		t.Fatal(err)
 	}

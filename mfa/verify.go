@@ -38,7 +38,7 @@ func (s *Service) Verify(ctx context.Context, owner, serial, code string) (Proof
 // VerifyAny checks a code of any of the owner's devices, or a recovery code, of
 // the accepted types ([TypeTOTP], [TypeHOTP], [TypeRecovery]). It refuses with
 // ErrCode or a *BlockedError, and counts as Verify does, at every device that it
-// looked at.
+// looked at. A right code clears the failures of all of those.
 //
 // Who is told no more than that it was refused cannot tell why, by the time either:
 // for an owner who is nobody (""), who has no such device, or whose tries come too
@@ -207,8 +207,7 @@ func (s *Service) judge(tx Tx, owner string, now time.Time, open []*Device, list
 	switch {
 	case right != nil:
 		right.spend(at, now)
-		right.Failures = Failures{}
-		return s.proof(right), nil, errors.Join(s.put(tx, right), tx.Delete(failures+owner))
+		return s.proof(right), nil, s.passed(tx, owner, right, looked...)
 	case len(looked) == 0:
 		return p, ErrDevice, nil
 	}

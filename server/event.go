@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/keyd-hsm/keyd/api/mfaapi"
 	"github.com/keyd-hsm/keyd/api/stsapi"
 	"github.com/keyd-hsm/keyd/audit"
 	"github.com/keyd-hsm/keyd/iam"
@@ -48,13 +49,19 @@ func (s *Server) event(c *call, f *fault) *audit.Event {
 	}
 	if f != nil {
 		e.ErrorCode, e.ErrorMessage = f.code, f.message
-	} else if c.route != nil && c.out != nil && (c.route.apply != nil || c.service == stsapi.Service) {
+	} else if c.route != nil && c.out != nil && (c.route.apply != nil || givesSession(c)) {
 		e.ResponseElements = parameters(c.out)
 	}
 	if c.identity.SignatureHash != "" {
 		e.AdditionalEventData = detail("signatureSha256", c.identity.SignatureHash)
 	}
 	return e
+}
+
+// givesSession reports whether the answer may hold temporary credentials, whose
+// access key id the log must have, so that what is done by them can be followed.
+func givesSession(c *call) bool {
+	return c.service == stsapi.Service || c.service == mfaapi.Service && c.name == "GetChallengeSessionToken"
 }
 
 // userIdentity says who called. Before a signature has been proved there is at

@@ -274,3 +274,22 @@ func TestMFARole(t *testing.T) {
 		t.Errorf("role assumed by a session with MFA: %v", err)
 	}
 }
+
+// TestRootMeansItself: the root user who names itself acts on itself, whoever else
+// has that name.
+func TestRootMeansItself(t *testing.T) {
+	kit := testkit.Start(t)
+	ctx := t.Context()
+	done(kit.IAM().CreateUser(ctx, &iamclient.CreateUserInput{UserName: aws.String("root")}))(t)
+	p := newPhone(t, kit, "phone")
+	if err := p.enable("root"); err != nil {
+		t.Fatal(err)
+	}
+	own := done(kit.IAM().ListMFADevices(ctx, &iamclient.ListMFADevicesInput{}))(t).MFADevices
+	if len(own) != 1 || *own[0].SerialNumber != *p.serial {
+		t.Errorf("the root user has %v", own)
+	}
+	if _, err := p.session(root(kit), p.next()); err != nil {
+		t.Errorf("a code of the root user's: %v", err)
+	}
+}

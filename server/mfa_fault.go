@@ -7,6 +7,7 @@ import (
 	"github.com/keyd-hsm/keyd/api/mfaapi"
 	"github.com/keyd-hsm/keyd/iam"
 	"github.com/keyd-hsm/keyd/kms"
+	"github.com/keyd-hsm/keyd/sts"
 )
 
 // identityFault puts a refusal of the rooms behind IAM into the words of the
@@ -17,8 +18,12 @@ func identityFault(c *call, e *iam.Error) *fault {
 	if c.service != mfaapi.Service {
 		return f
 	}
-	if e.Code == iam.CodeValidation {
+	switch e.Code {
+	case iam.CodeValidation:
 		f.code = kms.CodeValidation
+		return f
+	case sts.CodeAccessDenied:
+		f.code = kms.CodeAccessDenied
 		return f
 	}
 	named := e.Code + "Exception"

@@ -10,12 +10,20 @@ import (
 )
 
 // mfaPIVRoutes is the part of the table that enrols security keys. Both are
-// authorized on the user whose device it will be, as EnableMFADevice is.
+// authorized on the user whose device it will be, as EnableMFADevice is, and the
+// first on the device too, as CreateVirtualMFADevice is: a name is not everybody's
+// to take.
 func mfaPIVRoutes() []*route {
 	return []*route{
-		use(mfaOp("BeginPIVEnrollment"), levelWrite, onDeviceOwner("keyd:BeginPIVEnrollment", beginPIVUser), nil, beginPIV),
+		use(mfaOp("BeginPIVEnrollment"), levelWrite, resolveBeginPIV, nil, beginPIV),
 		preparing(change(mfaOp("EnrollPIVDevice"), levelWrite, resolveEnrollPIV, enrollPIV), provePIV),
 	}
+}
+
+func resolveBeginPIV(s *Server, c *call, tx kms.Tx, in *mfaapi.BeginPIVEnrollmentRequest) ([]authz.Check, error) {
+	const action = "keyd:BeginPIVEnrollment"
+	checks, err := onDeviceOwner(action, beginPIVUser)(s, c, tx, in)
+	return append(checks, authz.Check{Action: action, Resource: s.IAM.ARN("mfa", pathOr(in.Path), *in.DeviceName)}), err
 }
 
 func beginPIVUser(in *mfaapi.BeginPIVEnrollmentRequest) *string { return in.UserName }

@@ -343,7 +343,11 @@ func TestEnrollPIVAllowed(t *testing.T) {
 			UserName: aws.String("ann"), PolicyName: aws.String("p"), PolicyDocument: &text}))(t)
 	}
 	policy(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["keyd:BeginPIVEnrollment","keyd:EnrollPIVDevice"],
-		"Resource":"arn:aws:iam::*:user/${aws:username}"}}`)
+		"Resource":["arn:aws:iam::*:user/${aws:username}","arn:aws:iam::*:mfa/x","arn:aws:iam::*:mfa/own","arn:aws:iam::*:mfa/late"]}}`)
+	if code := mfaCall(t, w.kit, ann, "BeginPIVEnrollment", mfaapi.BeginPIVEnrollmentRequest{
+		DeviceName: aws.String("bob")}, nil); code != "AccessDeniedException" {
+		t.Errorf("with a name that is not hers to take: %q", code)
+	}
 	for user, want := range map[string]string{"ann": "", "bob": "AccessDeniedException", "root": "AccessDeniedException", "ghost": "AccessDeniedException"} {
 		if code := begin(aws.String(user)); code != want {
 			t.Errorf("for %s: %q", user, code)

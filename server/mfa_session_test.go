@@ -138,7 +138,8 @@ func TestSessionChallenge(t *testing.T) {
 		t.Fatal(code)
 	}
 	if events := kit.Events(before); len(events) != 1 || strings.Contains(string(events[0]), out.Credentials.SecretAccessKey) ||
-		!strings.Contains(string(events[0]), "GetChallengeSessionToken") {
+		!strings.Contains(string(events[0]), "GetChallengeSessionToken") || !strings.Contains(string(events[0]), out.Credentials.AccessKeyId) ||
+		strings.Contains(string(events[0]), out.Credentials.SessionToken) {
 		t.Errorf("%s", events)
 	}
 	session := credentials.NewStaticCredentialsProvider(out.Credentials.AccessKeyId, out.Credentials.SecretAccessKey, out.Credentials.SessionToken)
@@ -202,7 +203,7 @@ func TestSessionChallengeRefused(t *testing.T) {
 	if code := get(alice, second.ChallengeId, k, second.message()); code != "NoSuchChallengeException" {
 		t.Errorf("expired: %q", code)
 	}
-	for range 64 {
+	for range 16 {
 		create(alice)
 	}
 	if code := mfaCall(t, kit, alice, "CreateSessionChallenge", nothing{}, &c); code != "LimitExceededException" {
@@ -233,5 +234,30 @@ func TestSessionChallengeOnce(t *testing.T) {
 	}
 	if counts[""] != 1 || counts["NoSuchChallengeException"] != len(codes)-1 {
 		t.Errorf("%v", counts)
+	}
+}
+
+// TestMFASessionsClosed: rule 10.3 holds for keyd's own operations: sessions without
+// MFA, and federated users, do not administer devices.
+func TestMFASessionsClosed(t *testing.T) {
+	kit := testkit.Start(t)
+	_, alice := kit.UserWithKey("alice")
+	const all = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`
+	done(kit.IAM().PutUserPolicy(t.Context(), &iamclient.PutUserPolicyInput{UserName: aws.String("alice"), PolicyName: aws.String("p"), PolicyDocument: aws.String(all)}))(t)
+	s := done(kit.STSWith(region, alice).GetSessionToken(t.Context(), &stsclient.GetSessionTokenInput{}))(t).Credentials
+	f := done(kit.STSWith(region, alice).GetFederationToken(t.Context(),
+		&stsclient.GetFederationTokenInput{Name: aws.String("fed"), Policy: aws.String(all)}))(t).Credentials
+	for name, as := range map[string]aws.CredentialsProvider{
+		"session":   credentials.NewStaticCredentialsProvider(*s.AccessKeyId, *s.SecretAccessKey, *s.SessionToken),
+		"federated": credentials.NewStaticCredentialsProvider(*f.AccessKeyId, *f.SecretAccessKey, *f.SessionToken),
+	} {
+		for _, operation := range []string{"CreateRecoveryCodes", "UnlockMFA", "DescribeMFADevices"} {
+			if code := mfaCall(t, kit, as, operation, map[string]string{"UserName": "alice"}, &nothing{}); code != "AccessDeniedException" {
+				t.Errorf("%s: %s: %q", name, operation, code)
+			}
+		}
+	}
+	if code := mfaCall(t, kit, alice, "UnlockMFA", map[string]string{"UserName": "alice"}, &nothing{}); code != "" {
+		t.Error(code)
 	}
 }

@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os/user"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,23 +27,38 @@ type SocketConfig struct {
 // A Socket answers the requests of local programs on the MFA socket, which
 // docs/spec/mfa.md specifies. Who calls is the Unix user that the kernel names, so
 // it serves a Unix socket of package listen and nothing else. Each request leaves
-// one audit event before it is answered.
+// one audit event before it is answered, but for those of strangers beyond a number:
+// they leave their count.
 type Socket struct {
 	*Server
 	SocketConfig
+	strangers strangers
 }
 
 var _ http.Handler = (*Socket)(nil)
 
 // Socket makes the handler of the MFA socket.
-func (s *Server) Socket(cfg SocketConfig) *Socket { return &Socket{s, cfg} }
+func (s *Server) Socket(cfg SocketConfig) *Socket {
+	return &Socket{Server: s, SocketConfig: cfg}
+}
 
-// Run ends the waits of all clients when ctx ends, so that a listener that drains
-// need not wait for them.
+// Run puts into the audit log how many requests of strangers left no event of their
+// own, when it is time. When ctx ends it ends the waits of all clients, so that a
+// listener that drains need not wait for them.
 func (k *Socket) Run(ctx context.Context) error {
-	<-ctx.Done()
-	k.challenges.Close()
-	return nil
+	t := time.NewTicker(strangerSpan / 4)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			k.recordLeftOut(k.strangers.over(k.Clock(), false))
+			continue
+		case <-ctx.Done():
+		}
+		k.challenges.Close()
+		k.recordLeftOut(k.strangers.over(k.Clock(), true))
+		return nil
+	}
 }
 
 // LongestWait is how long one request on the MFA socket may take, its wait included,
@@ -77,7 +90,15 @@ type localCall struct {
 }
 
 // from is how the caller is called in the table of challenges.
-func (c *localCall) from() string { return "uid:" + strconv.FormatUint(uint64(c.peer.UID), 10) }
+func (c *localCall) from() string { return "uid:" + uidText(c.peer.UID) }
+
+// nameOf is what the machine calls a uid; "" if it knows none.
+func nameOf(uid uint32) string {
+	if u, err := user.LookupId(uidText(uid)); err == nil {
+		return u.Username
+	}
+	return ""
+}
 
 // A localOperation is a kind of request.
 type localOperation struct {
@@ -161,13 +182,11 @@ func (k *Socket) serve(c *localCall) (status int, out any) {
 	if !ok {
 		return k.finish(c, nil, notAllowed("the MFA socket is a Unix socket, and this is none"))
 	}
-	c.peer = peer
-	if u, err := user.LookupId(strconv.FormatUint(uint64(peer.UID), 10)); err == nil {
-		c.name = u.Username
+	c.peer, c.rules = peer, k.rulesOf(peer.UID)
+	if len(c.rules) == 0 {
+		return k.stranger(c)
 	}
-	if c.rules = k.rulesOf(peer.UID); len(c.rules) == 0 {
-		return k.finish(c, nil, notAllowed(fmt.Sprintf("uid %d is in no rule under mfa.local_users of the configuration", peer.UID)))
-	}
+	c.name = nameOf(peer.UID)
 	listen.Vouch(c.ctx)
 	result, err := c.operation.run(k, c)
 	return k.finish(c, result, err)

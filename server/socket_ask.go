@@ -82,17 +82,21 @@ func (k *Socket) fill(c *localCall, tx kms.Tx, q *mfa.Question, accepted []strin
 }
 
 // localOwner is whose devices a user's are; "" for a user that does not exist.
+//
+// "root" is the root user of the account even where a user has that name: rules
+// name it for that, and whoever may create users must not become it.
 func (k *Socket) localOwner(c *localCall, tx kms.Tx, name string) (string, error) {
-	u, err := k.IAM.User(c.ctx, tx, name)
-	switch {
-	case err == nil:
-		return u.ID, nil
-	case !isNoSuchEntity(err):
-		return "", err
-	case name == rootName:
+	if name == rootName {
 		return k.Account, nil
 	}
-	return "", nil
+	u, err := k.IAM.User(c.ctx, tx, name)
+	if isNoSuchEntity(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return u.ID, nil
 }
 
 // securityKeys are devices as challenges show them.
@@ -122,7 +126,7 @@ func checkAsk(in *protocol.Ask) error {
 	switch {
 	case !localUser.MatchString(in.User):
 		return invalid("user must have 1 to 64 letters, digits or characters of _+=,.@-")
-	case in.Purpose == "" || utf8.RuneCountInString(in.Purpose) > maxPurpose || strings.ContainsFunc(in.Purpose, notPrinted):
+	case strings.TrimSpace(in.Purpose) == "" || utf8.RuneCountInString(in.Purpose) > maxPurpose || strings.ContainsFunc(in.Purpose, notPrinted):
 		return invalid("purpose must have 1 to 200 printable characters, on one line")
 	case in.TTLSeconds != 0 && (in.TTLSeconds > int(mfa.MaxTTL/time.Second) || ttl < mfa.MinTTL):
 		return invalid("ttl_seconds must be from 5 to 600")
@@ -143,8 +147,12 @@ func checkAsk(in *protocol.Ask) error {
 }
 
 // notPrinted is what could make a purpose look like another: line ends, other
-// control characters, marks that turn the direction of writing.
-func notPrinted(r rune) bool { return !unicode.IsPrint(r) }
+// control characters, marks that turn the direction of writing, and what counts as a
+// letter or a symbol and shows nothing.
+func notPrinted(r rune) bool {
+	const brailleBlank = '\u2800'
+	return !unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || r == brailleBlank
+}
 
 func askParameters(in *protocol.Ask) map[string]any {
 	p := map[string]any{"user": in.User, "purpose": in.Purpose}

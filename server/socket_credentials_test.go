@@ -105,6 +105,25 @@ func TestSocketRoot(t *testing.T) {
 	}
 }
 
+// TestSocketRootIsNoUser: a user who is called root does not answer for the root
+// user of the account, nor keep it from answering.
+func TestSocketRootIsNoUser(t *testing.T) {
+	kit := testkit.Start(t)
+	own := newPhone(t, kit, "root-phone")
+	if err := own.enable("root"); err != nil {
+		t.Fatal(err)
+	}
+	other := enrolled(t, kit, "Root")
+	c := client.New(kit.Socket(testkit.Everything()))
+	made := puts(t, c, protocol.Ask{User: "root", Purpose: "x", TTLSeconds: 600})
+	if err := c.Answer(t.Context(), made.ID, protocol.Answer{Code: *other.next()}); !is(err, protocol.CodeRefused) {
+		t.Errorf("the user: %v", err)
+	}
+	if err := c.Answer(t.Context(), made.ID, protocol.Answer{Code: *own.next()}); err != nil {
+		t.Errorf("the root user: %v", err)
+	}
+}
+
 // TestSocketDeviceTakenAway: a right answer by a device that is taken away before
 // its yes is in the log is none.
 func TestSocketDeviceTakenAway(t *testing.T) {

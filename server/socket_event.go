@@ -41,13 +41,15 @@ func (k *Socket) localEvent(c *localCall, failure error) (*audit.Event, error) {
 	} else if e.ResponseElements, err = document(c.elements); err != nil {
 		return nil, err
 	}
-	who := map[string]any{"uid": strconv.FormatUint(uint64(c.peer.UID), 10), "pid": strconv.FormatInt(int64(c.peer.PID), 10)}
+	who := map[string]any{"uid": uidText(c.peer.UID), "pid": strconv.FormatInt(int64(c.peer.PID), 10)}
 	if c.name != "" {
 		who["localUser"] = c.name
 	}
 	e.AdditionalEventData, err = document(who)
 	return e, err
 }
+
+func uidText(uid uint32) string { return strconv.FormatUint(uint64(uid), 10) }
 
 // document is nil for nothing.
 func document(members map[string]any) (json.RawMessage, error) {

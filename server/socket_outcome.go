@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"time"
 
 	"github.com/keyd-hsm/keyd/authz"
@@ -32,11 +33,17 @@ func (k *Socket) outcome(c *localCall) (any, error) {
 	if !k.challenges.Claim(c.from(), c.challenge) {
 		return found.Outcome, nil
 	}
+	answered := false
+	defer func() {
+		if !answered { // after a panic too: they may be had by asking again
+			k.challenges.Unclaim(c.from(), c.challenge)
+		}
+	}()
 	out, err := k.withCredentials(c, found)
-	if err != nil { // they may be had by asking again
-		k.challenges.Unclaim(c.from(), c.challenge)
+	if err != nil {
 		return nil, err
 	}
+	answered = true
 	return out, nil
 }
 
@@ -48,7 +55,7 @@ func (k *Socket) withCredentials(c *localCall, found mfa.Result) (protocol.Outco
 	holder, err := k.holderOf(c.ctx, found.Question.Owner)
 	if isNoSuchEntity(err) {
 		err = nil
-		out.CredentialsRefused = "The user is no more."
+		out.CredentialsRefused = userGone
 	} else if err == nil {
 		out.CredentialsRefused, err = k.mayHave(c, holder, found.Proof)
 	}
@@ -79,6 +86,8 @@ func (k *Socket) withCredentials(c *localCall, found mfa.Result) (protocol.Outco
 	return out, k.record(c, nil)
 }
 
+const userGone = "The user is no more, or has another name by now."
+
 // mayHave asks the gate whether a user who gave this proof may be had credentials
 // of over the socket, and says why not.
 func (k *Socket) mayHave(c *localCall, holder iam.Principal, p mfa.Proof) (refused string, err error) {
@@ -87,6 +96,13 @@ func (k *Socket) mayHave(c *localCall, holder iam.Principal, p mfa.Proof) (refus
 	} else if err != nil {
 		return "", err
 	}
+	// A session counts as issued when the proof was given: who ends the user's
+	// sessions ends what answers of before are good for.
+	if revoked, err := k.IAM.SessionRevoked(c.ctx, holder.ID, p.At); err != nil {
+		return "", err
+	} else if revoked {
+		return "The sessions of the user were revoked after the answer.", nil
+	}
 	now := k.Clock()
 	holder.Session = &iam.Session{
 		Issued: now, Expires: now.Add(time.Hour),
@@ -94,5 +110,8 @@ func (k *Socket) mayHave(c *localCall, holder iam.Principal, p mfa.Proof) (refus
 	}
 	d, err := k.Gate.Decide(c.ctx, &authz.Request{Caller: holder, Region: k.Region, Time: now, UserAgent: c.r.UserAgent()},
 		authz.Check{Action: "keyd:GetChallengeCredentials", Resource: holder.ARN})
+	if errors.Is(err, iam.ErrNoPrincipal) {
+		return userGone, nil // since holder was looked up
+	}
 	return d.Reason, err
 }

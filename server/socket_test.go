@@ -30,7 +30,7 @@ type localEvent struct {
 	ReadOnly                                                                    bool
 	UserIdentity                                                                struct{ Type, PrincipalID string }
 	RequestParameters, ResponseElements                                         map[string]any
-	AdditionalEventData                                                         struct{ UID, PID, LocalUser string }
+	AdditionalEventData                                                         struct{ UID, PID, LocalUser, Count string }
 }
 
 func localEvents(t *testing.T, kit *testkit.Kit, from int64) []localEvent {
@@ -188,6 +188,8 @@ func TestSocketStrict(t *testing.T) {
 		"user with a path":     {"POST", challenges, jsonBody, `{"user":"a/b","purpose":"x"}`, "invalid"},
 		"no purpose":           {"POST", challenges, jsonBody, `{"user":"alice"}`, "invalid"},
 		"purpose on two lines": {"POST", challenges, jsonBody, `{"user":"alice","purpose":"lunch\nsudo"}`, "invalid"},
+		"purpose of a blank":   {"POST", challenges, jsonBody, `{"user":"alice","purpose":"  "}`, "invalid"},
+		"purpose unseen":       {"POST", challenges, jsonBody, `{"user":"alice","purpose":"lunch\u3164sudo"}`, "invalid"},
 		"purpose turned":       {"POST", challenges, jsonBody, `{"user":"alice","purpose":"lunch \u202e odus"}`, "invalid"},
 		"long purpose":         {"POST", challenges, jsonBody, `{"user":"alice","purpose":"` + strings.Repeat("ä", 201) + `"}`, "invalid"},
 		"unknown method":       {"POST", challenges, jsonBody, ask(`,"methods":["sms"]`), "invalid"},
@@ -322,7 +324,7 @@ func TestSocketLeavesNothing(t *testing.T) {
 		}()
 	}
 	refused := 0
-	for range waiting - 64 {
+	for range waiting - 16 {
 		if err := <-ended; !is(err, protocol.CodeTooMany) {
 			t.Error(err)
 		}
@@ -337,17 +339,20 @@ func TestSocketLeavesNothing(t *testing.T) {
 	goleak.VerifyNone(t, none)
 }
 
-// TestSocketTooMany: one local user has so many challenges at a time, and gives the
-// place of one free by taking it back.
+// TestSocketTooMany: one local user has so many challenges about one user at a time,
+// as many about the next, and gives the place of one free by taking it back.
 func TestSocketTooMany(t *testing.T) {
 	kit := testkit.Start(t)
 	c := client.New(kit.Socket(testkit.Everything()))
+	kit.UserWithKey("alice")
 	var last protocol.Challenge
-	for range 64 {
-		last = puts(t, c, protocol.Ask{User: "alice", Purpose: "x", TTLSeconds: 600})
-	}
-	if _, err := c.Ask(t.Context(), protocol.Ask{User: "alice", Purpose: "x"}); !is(err, protocol.CodeTooMany) {
-		t.Error(err)
+	for _, user := range []string{"mallory", "alice"} {
+		for range 16 {
+			last = puts(t, c, protocol.Ask{User: user, Purpose: "x", TTLSeconds: 600})
+		}
+		if _, err := c.Ask(t.Context(), protocol.Ask{User: strings.ToUpper(user), Purpose: "x"}); !is(err, protocol.CodeTooMany) {
+			t.Error(err)
+		}
 	}
 	if err := c.Cancel(t.Context(), last.ID); err != nil {
 		t.Error(err)

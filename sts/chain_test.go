@@ -204,6 +204,12 @@ func TestMayCall(t *testing.T) {
 		{sts.TypeWebIdentity, plain, "sts", "AssumeRoleWithWebIdentity", ""},
 		{sts.TypeWebIdentity, plain, "sts", "AssumeRole", "AccessDenied"},
 		{sts.TypeWebIdentity, plain, "iam", "ListUsers", "InvalidClientTokenId"},
+		{iam.TypeUser, nil, "keyd", "UnlockMFA", ""},
+		{iam.TypeUser, plain, "keyd", "CreateRecoveryCodes", "AccessDenied"},
+		{iam.TypeUser, withMFA, "keyd", "CreateRecoveryCodes", ""},
+		{iam.TypeRoot, plain, "keyd", "EnrollPIVDevice", "AccessDenied"},
+		{iam.TypeFederatedUser, plain, "keyd", "UnlockMFA", "AccessDenied"},
+		{iam.TypeAssumedRole, plain, "keyd", "UnlockMFA", ""},
 		{"SomethingNew", plain, "iam", "ListUsers", "InvalidClientTokenId"},
 	} {
 		err := sts.MayCall(iam.Principal{Type: c.kind, Session: c.session}, c.service, c.operation)

@@ -4,9 +4,11 @@ import "github.com/keyd-hsm/keyd/iam"
 
 // MayCall refuses the operations of IAM and STS that are closed to temporary
 // credentials of a kind, whatever policies say (rule 10.3); nil for all others.
-// service is "iam" or "sts"; the restrictions do not concern other services.
+// keyd's own operations, by which MFA devices come and go, are closed as IAM's
+// are. service is "iam", "keyd" or "sts"; the restrictions do not concern others.
 func MayCall(p iam.Principal, service, operation string) error {
-	if p.Session == nil || service != "iam" && service != "sts" {
+	identities := service == "iam" || service == "keyd"
+	if p.Session == nil || !identities && service != "sts" {
 		return nil
 	}
 	if service == "sts" && operation == "GetCallerIdentity" {
@@ -23,12 +25,15 @@ func MayCall(p iam.Principal, service, operation string) error {
 		}
 		return nil
 	case iam.TypeUser, iam.TypeRoot:
-		if service == "iam" && p.Session.MFA || service == "sts" && operation == "AssumeRole" {
+		if identities && p.Session.MFA || service == "sts" && operation == "AssumeRole" {
 			return nil
 		}
 	}
-	if service == "iam" {
+	switch service {
+	case "iam":
 		return refuse(CodeInvalidClient, "The security token included in the request is invalid")
+	case "keyd":
+		return refuse(CodeAccessDenied, "Cannot call %s with session credentials without MFA", operation)
 	}
 	return longTermOnly(operation)
 }
